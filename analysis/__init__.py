@@ -1,0 +1,1 @@
+"""Features of networks compared with brain recordings by representational similarity analysis."""

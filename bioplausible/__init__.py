@@ -1,0 +1,1 @@
+"""Networks trained by biologically plausible learning rules."""
