@@ -1,0 +1,145 @@
+"""Text for pre-training as a LightningDataModule: prose, transcripts, and the stories that are trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from lightning import LightningDataModule
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from ..datasets.corpus import read_documents
+from ..datasets.errors import MissingData
+from ..datasets.prepare import prepare
+from ..datasets.study import study_class
+from .characters import Characters, fold
+from .word_vectors import WordVectors
+
+
+class TextCorpus(LightningDataModule):
+    """Random stretches of folded text, each from a word's beginning on.
+
+    Parameters
+    ----------
+    paths
+        .txt files, folders or tar archives.
+    study, root
+        A study whose stories are read too, as transcripts.
+    excluded_stories
+        Stories whose text is never read: all that will be scored, and those for validation.
+    validation_stories
+        Stories on which the loss is watched; they are excluded from training.
+    story_share
+        Share of the stretches that come from the stories, once there are any.
+    length, batch_size, steps_per_epoch
+        Characters in a stretch, stretches in a batch, batches in an epoch.
+    """
+
+    def __init__(
+        self,
+        paths: list[str] | None = None,
+        study: str | None = None,
+        root: str | None = None,
+        excluded_stories: list[str] | None = None,
+        validation_stories: list[str] | None = None,
+        story_share: float = 0.3,
+        length: int = 192,
+        batch_size: int = 32,
+        steps_per_epoch: int = 50,
+        word_features: int = 200,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters()
+        self.paths, self.study, self.root = list(paths or []), study, root
+        self.excluded, self.validation = set(excluded_stories or []), list(validation_stories or [])
+        self.story_share, self.length, self.seed = story_share, length, seed
+        self.batch_size, self.steps_per_epoch, self.word_features = batch_size, steps_per_epoch, word_features
+        self.characters: Characters | None = None
+
+    def setup(self, stage: str | None = None) -> None:
+        """Read the texts, and take alphabet and word vectors from those for training."""
+        if self.characters is not None:
+            return
+        documents = read_documents(self.paths)
+        stories = self._stories()
+        kept = {name: text for name, text in stories.items() if name not in self.excluded | set(self.validation)}
+        self.sources = tuple(document.source for document in documents)
+        self.stories = tuple(f"{self.study}/{name}" for name in kept)
+        prose = [fold(document.text) for document in documents]
+        transcripts = list(kept.values())
+        if not any(prose) and not any(transcripts):
+            raise MissingData("no text to train a language model on", "data.paths", "Name text files or a study.")
+        self.characters = Characters.of([*prose, *transcripts])
+        self.vectors = WordVectors.fit([*prose, *transcripts], n_features=self.word_features)
+        self.parts = [self._ids(texts) for texts in (prose, transcripts)]
+        watched = [stories[name] for name in self.validation if name in stories]
+        self.watched = self._ids(watched or transcripts or prose)
+
+    def _stories(self) -> dict[str, str]:
+        """Folded text of every story, from the first person who heard it."""
+        if self.study is None:
+            return {}
+        study = study_class(self.study)(self.root or ".")
+        texts: dict[str, str] = {}
+        for subject in study.subjects():
+            for run in prepare(
+                study, subjects=[subject], stories=[s for s in study.stories(subject) if s not in texts]
+            ):
+                texts[run.story] = fold(" ".join(word.text for word in run.words))
+        return texts
+
+    def _ids(self, texts: list[str]) -> Int[Tensor, " character"]:
+        assert self.characters is not None
+        return torch.tensor(self.characters.encode(" ".join(texts)), dtype=torch.int16)
+
+    def train_dataloader(self) -> DataLoader[Tensor]:
+        sampler = EpochKeys(self.steps_per_epoch)
+        return DataLoader(_Stretches(self, self.parts), batch_size=None, sampler=sampler)
+
+    def val_dataloader(self) -> DataLoader[Tensor]:
+        return DataLoader(_Stretches(self, [self.watched]), batch_size=None, sampler=[(1, i) for i in range(4)])
+
+
+class _Stretches(Dataset[Tensor]):
+    """A batch of stretches for a key (seed, step): the same key gives the same batch, on resuming too."""
+
+    def __init__(self, corpus: TextCorpus, parts: list[Tensor]) -> None:
+        assert corpus.characters is not None
+        self.corpus, self.space = corpus, corpus.characters.space
+        self.parts = [part for part in parts if len(part) > 1]
+        share = corpus.story_share
+        self.shares = [1 - share, share] if len(self.parts) == 2 else [1.0]
+
+    def __getitem__(self, key: tuple[int, int]) -> Int[Tensor, "batch character"]:
+        rng = np.random.default_rng([self.corpus.seed, *key])
+        which = rng.choice(len(self.parts), size=self.corpus.batch_size, p=self.shares)
+        return torch.stack([self._stretch(self.parts[part], rng) for part in which]).long()
+
+    def _stretch(self, ids: Tensor, rng: np.random.Generator) -> Tensor:
+        length = self.corpus.length
+        start = int(rng.integers(max(1, len(ids) - length - 40)))
+        spaces = (ids[start : start + 40] == self.space).nonzero()
+        start += int(spaces[0]) + 1 if len(spaces) and start else 0
+        stretch = ids[start : start + length]
+        return torch.nn.functional.pad(stretch, (1, length - len(stretch)), value=Characters.BEGIN)
+
+
+class EpochKeys(Sampler[tuple[int, int]]):
+    """Keys (epoch, step); Lightning calls `set_epoch`, so a resumed run goes on with its own batches."""
+
+    def __init__(self, steps: int) -> None:
+        self.steps, self.epoch = steps, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        # The validation keys begin with 1, these with 2 and more.
+        return iter([(self.epoch + 2, step) for step in range(self.steps)])
+
+    def __len__(self) -> int:
+        return self.steps

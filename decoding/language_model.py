@@ -1,0 +1,106 @@
+"""The pre-trained half of the decoder on disk: character transformer, alphabet, word vectors, and what they read.
+
+Two files in a folder: `model.safetensors` (numbers) and `model.json` (everything else). No pickle, so a language
+model can be taken from a stranger. `stories` names the transcripts it read, so that they can never be scored.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from ..datasets.errors import BrokenData, MissingData
+from .characters import Characters
+from .decoder import CharDecoder
+from .word_vectors import WordVectors
+
+
+@dataclass(frozen=True)
+class DecoderSize:
+    """Size of the character transformer."""
+
+    width: int = 192
+    layers: int = 4
+    heads: int = 6
+    n_latent: int = 64
+    dropout: float = 0.1
+
+
+@dataclass(frozen=True, eq=False)
+class LanguageModel:
+    """What pre-training gives to the brain model. `sources` are document names, `stories` "study/story"."""
+
+    decoder: CharDecoder
+    size: DecoderSize
+    characters: Characters
+    vectors: WordVectors
+    sources: tuple[str, ...] = ()
+    stories: tuple[str, ...] = ()
+
+    def save(self, folder: Path) -> None:
+        """Write both files, the JSON last: a folder with a model.json is complete."""
+        tensors = {f"decoder.{name}": value for name, value in self.decoder.state_dict().items()}
+        tensors["word_vectors"] = torch.from_numpy(self.vectors.table)
+        about = {
+            "format": "plasticode language model 1",
+            "size": asdict(self.size),
+            "symbols": self.characters.symbols,
+            "vocabulary": self.vectors.vocabulary,
+            "sources": list(self.sources),
+            "stories": list(self.stories),
+        }
+        write_model(folder, tensors, about)
+
+    @classmethod
+    def load(cls, folder: Path) -> LanguageModel:
+        """Read it back; raises `MissingData` or `BrokenData` naming the folder."""
+        tensors, about = read_model(folder, "plasticode language model 1")
+        characters, size = Characters(about["symbols"]), DecoderSize(**about["size"])
+        decoder = CharDecoder(len(characters), **about["size"])
+        vectors = WordVectors(about["vocabulary"], tensors.pop("word_vectors").numpy().astype(np.float32))
+        load_weights(decoder, {name.removeprefix("decoder."): value for name, value in tensors.items()}, folder)
+        return cls(decoder, size, characters, vectors, tuple(about["sources"]), tuple(about["stories"]))
+
+
+def write_model(folder: Path, tensors: dict[str, Tensor], about: dict[str, Any]) -> None:
+    """model.safetensors and model.json, each written whole under a temporary name first."""
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = folder / f".model.{os.getpid()}"
+    save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, temporary)
+    os.replace(temporary, folder / "model.safetensors")
+    temporary.write_text(json.dumps(about, ensure_ascii=False, indent=1), encoding="utf-8")
+    os.replace(temporary, folder / "model.json")
+
+
+def read_model(folder: Path, form: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors and description of a folder that holds the given form of model."""
+    if not (folder / "model.json").is_file():
+        raise MissingData("no finished model (model.json)", folder, "Give a run folder, or resume the run to its end.")
+    try:
+        about = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        tensors = load_file(folder / "model.safetensors")
+    except (OSError, ValueError, SafetensorError) as error:
+        raise BrokenData(f"model cannot be read: {error}", folder, "Export it again from its checkpoint.") from error
+    if about.get("format") != form:
+        raise BrokenData(
+            f"holds a {about.get('format', 'model of unknown form')!r}, not a {form!r}", folder, "Give another folder."
+        )
+    return tensors, about
+
+
+def load_weights(module: torch.nn.Module, tensors: dict[str, Tensor], where: Path) -> None:
+    """Load all weights or raise `BrokenData`: a checkpoint of another model is named, not half-loaded."""
+    try:
+        module.load_state_dict(tensors)
+    except RuntimeError as error:
+        first = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
+        raise BrokenData(f"weights are of another model: {first}", where, "Use the folder's own model.json.") from error

@@ -1,0 +1,100 @@
+"""Pieces of the report's HTML. Every piece takes plain text and escapes it, except where it says `markup`."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from html import escape
+
+from matplotlib.figure import Figure
+
+from .figures import png, svg
+
+
+@dataclass(frozen=True)
+class Markup:
+    """HTML that is safe to put on the page as it is."""
+
+    html: str
+
+    def __add__(self, other: Markup) -> Markup:
+        return Markup(self.html + other.html)
+
+
+def escaped(value: str | Markup) -> str:
+    return value.html if isinstance(value, Markup) else escape(value)
+
+
+def joined(pieces: Iterable[Markup]) -> Markup:
+    return Markup("\n".join(piece.html for piece in pieces))
+
+
+def element(tag: str, content: str | Markup, **attributes: str) -> Markup:
+    """`<tag>` around the content; `kind` is the class, since `class` is a Python word."""
+    names = {"kind": "class"}
+    written = "".join(f' {names.get(name, name)}="{escape(value)}"' for name, value in attributes.items())
+    return Markup(f"<{tag}{written}>{escaped(content)}</{tag}>")
+
+
+def image(figure: Figure, alt: str, *, pixels: bool = False) -> Markup:
+    """The figure inside the page: SVG, or PNG where `pixels` would be smaller."""
+    kind, data = ("png", png(figure)) if pixels else ("svg+xml", svg(figure))
+    width = round(figure.get_figwidth() * 96)
+    code = base64.b64encode(data).decode("ascii")
+    return Markup(f'<img src="data:image/{kind};base64,{code}" width="{width}" alt="{escape(alt)}">')
+
+
+def panels(images: Sequence[Markup], caption: str | Markup) -> Markup:
+    """Images side by side where there is room, over one caption."""
+    inside = element("div", joined(images), kind="panels") + element("figcaption", caption)
+    return element("figure", inside)
+
+
+def details(summary: str, content: Markup, *, opened: bool = False) -> Markup:
+    return Markup(f"<details{' open' if opened else ''}><summary>{escape(summary)}</summary>{content.html}</details>")
+
+
+def absent(message: str) -> Markup:
+    """What a run does not have, said in place."""
+    return element("p", message, kind="absent")
+
+
+def section(title: str, *content: Markup) -> Markup:
+    return element("section", element("h2", title) + joined(content))
+
+
+def head_row(names: Sequence[str | Markup], first_numeric: int, first_other: int = 99) -> Markup:
+    """Column heads; `first_numeric` and `first_other` as in `row`."""
+    cells = (
+        element("th", name, scope="col", kind=_kind(column, first_numeric, first_other))
+        for column, name in enumerate(names)
+    )
+    return element("thead", element("tr", joined(cells)))
+
+
+def row(cells: Sequence[str | Markup], first_numeric: int, first_other: int = 99) -> Markup:
+    """The first cell heads the row; from `first_numeric` on are numbers, from `first_other` on those of others."""
+    head = element("th", cells[0], scope="row")
+    rest = (
+        element("td", cell, kind=_kind(column, first_numeric, first_other))
+        for column, cell in enumerate(cells[1:], start=1)
+    )
+    return element("tr", head + joined(rest))
+
+
+def _kind(column: int, first_numeric: int, first_other: int) -> str:
+    if column < first_numeric:
+        return "label"
+    return "number other" if column >= first_other else "number"
+
+
+def scrolled(table: Markup, title: str) -> Markup:
+    """A table that scrolls by itself where the page is narrower; reachable by keyboard."""
+    return element("div", table, kind="scroll", tabindex="0", role="region", **{"aria-label": title})
+
+
+def definitions(pairs: Iterable[tuple[str, str]]) -> Markup:
+    """Names and values in two columns."""
+    rows = (element("div", element("dt", name) + element("dd", value)) for name, value in pairs)
+    return element("dl", joined(rows))

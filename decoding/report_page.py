@@ -1,0 +1,191 @@
+"""The report's page: its sections in reading order, on one HTML page that asks for nothing from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+from string import Template
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from . import report_figures as drawn
+from .report_html import Markup, absent, definitions, details, element, joined, section
+from .report_input import OPTIONAL, RunRecord
+from .report_labels import free, plural
+from .report_style import STYLE
+from .report_tables import baseline_table, comparison_table, story_table, summary_table
+from .report_timeline import frequent_words, timeline
+from .report_verdict import lead, verdict
+
+# Nothing is loaded and nothing is run, whatever a story's text may contain.
+PAGE = Template("""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>$title</title>
+<style>$style</style>
+</head>
+<body>
+$body
+</body>
+</html>
+""")
+# Texts beyond this many windows stay in windows.tsv, or the page would grow past what a browser scrolls well.
+MANY_WINDOWS = 1500
+
+
+def page(record: RunRecord) -> str:
+    """The whole page."""
+    title = f"Decoding report: {record.study}"
+    sections = [
+        _header(record, title),
+        _verdict(record),
+        section("Scores", *_scores(record)),
+        section("Scores against their null", drawn.score_panels(record)),
+        section("What was heard and what was decoded", *_texts(record)),
+        section("Identification", _identification(record)),
+        section("Responsive voxels", _maps(record)),
+        section("Training", *_training(record)),
+        section("How this was made", *_provenance(record)),
+    ]
+    return PAGE.substitute(title=escape(title), style=STYLE, body=joined(sections).html)
+
+
+def _header(record: RunRecord, title: str) -> Markup:
+    scored = {(row.subject, row.story) for row in record.results if not row.pooled}
+    subjects, stories = {subject for subject, _ in scored}, {story for _, story in scored}
+    trained = [len(record.split.get(part, [])) for part in ("train", "validation")]
+    parts = [
+        f"{plural(len(subjects), 'subject')} and {plural(len(stories), 'story', 'stories')} scored" if scored else "",
+        f"trained on {plural(trained[0], 'recording')}, validated on {trained[1]}" if any(trained) else "",
+        str(record.model.get("name", "")),
+    ]
+    line = " · ".join(part for part in parts if part)
+    return element("header", element("h1", title) + element("p", line))
+
+
+def _verdict(record: RunRecord) -> Markup:
+    said = verdict(record.results, record.comparisons)
+    if not said:
+        return section("In short", absent("No pooled scores (story “all”), so there is no verdict."))
+    opening = element("p", lead(record.results))
+    blocks = [element("h3", quadrant) + element("p", sentences) for quadrant, sentences in said]
+    return element("section", element("h2", "In short") + opening + joined(blocks), kind="verdict")
+
+
+def _scores(record: RunRecord) -> list[Markup]:
+    parts = [summary_table(record)]
+    if record.notes:
+        parts.append(element("p", " ".join(record.notes), kind="caption"))
+    parts.append(story_table(record))
+    parts.append(baseline_table(record) if record.baselines else _no(record, "baselines.json"))
+    if record.comparisons:
+        parts += [element("h3", "Paired differences"), comparison_table(record.comparisons)]
+    if record.facts:
+        pairs = [(str(fact.get("name", "")), _fact(fact.get("value"), fact.get("detail"))) for fact in record.facts]
+        parts += [element("h3", "Further figures"), definitions(pairs)]
+    return parts
+
+
+def _fact(value: object, detail: object) -> str:
+    return f"{free(value)} ({detail})" if detail else free(value)
+
+
+def _texts(record: RunRecord) -> list[Markup]:
+    key = drawn.shown_story(record)
+    if key is None or not len(record.texts):
+        return [_no(record, "windows.tsv")]
+    frequent = frequent_words(record.texts["true"])
+    stories = {(str(who), str(what)): rows for (who, what), rows in record.texts.groupby(["subject", "story"])}
+    key = key if key in stories else next(iter(stories))
+    ranks = {name: drawn.ranks(matrix) for name, matrix in record.similarities.items()}
+    median = "the median recording by latent identification" if key in ranks else "the first recording"
+    caption = (
+        f"“{key[1]}”, heard by {key[0]}: {median}. Every row is one window; the text was decoded without seeing any of "
+        "the true text. Words that a column shares with what was heard are marked: in blue, or dotted where they are "
+        f"among the twelve most frequent words ({', '.join(sorted(frequent))}), which any two texts share. Rank: "
+        "place of the window's own text by the latent."
+    )
+    parts = [_reading(timeline(stories[key], frequent, ranks.get(key))), element("p", caption, kind="caption")]
+    return parts + _other_texts({name: rows for name, rows in stories.items() if name != key}, frequent, ranks)
+
+
+def _other_texts(
+    stories: Mapping[drawn.Key, pd.DataFrame],
+    frequent: frozenset[str],
+    ranks: Mapping[drawn.Key, Float[np.ndarray, " window"]],
+) -> list[Markup]:
+    """The other recordings, folded by subject, as far as a page can carry them."""
+    by_subject: dict[str, list[Markup]] = {}
+    written = 0
+    for (subject, story), rows in stories.items():
+        written += len(rows)
+        if written > MANY_WINDOWS:
+            break
+        table = _reading(timeline(rows, frequent, ranks.get((subject, story))))
+        by_subject.setdefault(subject, []).append(details(f"“{story}” ({plural(len(rows), 'window')})", table))
+    folded = [
+        details(f"{plural(len(tables), 'other story', 'other stories')} heard by {subject}", joined(tables))
+        for subject, tables in by_subject.items()
+    ]
+    rest = [absent("The texts of further recordings are in windows.tsv.")] if written > MANY_WINDOWS else []
+    return folded + rest
+
+
+def _reading(table: Markup) -> Markup:
+    return element(
+        "div", table, kind="reading", tabindex="0", role="region", **{"aria-label": "Heard and decoded text"}
+    )
+
+
+def _identification(record: RunRecord) -> Markup:
+    key = drawn.shown_story(record)
+    if key is None or key not in record.similarities:
+        return _no(record, "identification.npz")
+    return drawn.identification_panels(record, key)
+
+
+def _maps(record: RunRecord) -> Markup:
+    if record.voxel_map is None:
+        return _no(record, "voxel_map.nii.gz")
+    return drawn.map_panels(record.voxel_map, record.truth_map)
+
+
+def _training(record: RunRecord) -> list[Markup]:
+    parts = [
+        drawn.learning_panels(record.log, "Encoder and decoder"),
+        drawn.rate_distortion_panels(record.log),
+        drawn.learning_panels(record.language_log, "Language model before it met the brain", "nats per character"),
+    ]
+    missing = [_no(record, name) for name in ("logs/csv", "language_model/logs/csv") if name in record.missing]
+    return [part for part in parts if part.html] + missing
+
+
+def _provenance(record: RunRecord) -> list[Markup]:
+    versions = {name: value for name, value in record.versions.items() if name != "command"}
+    command = str(record.versions.get("command", ""))
+    split = "\n".join(
+        f"{part}: " + ", ".join("/".join(map(str, pair)) for pair in record.split.get(part, []))
+        for part in ("train", "validation", "test")
+    )
+    parts = [
+        Markup(f'<pre class="wrapped">{escape(command)}</pre>') if command else absent("The command was not recorded."),
+        definitions([(str(name), free(value)) for name, value in versions.items()])
+        if versions
+        else _no(record, "versions.json"),
+        details("Model", definitions([(str(name), free(value)) for name, value in record.model.items()]))
+        if record.model
+        else _no(record, "model.json"),
+        details("Split", element("pre", split, kind="wrapped")) if record.split else _no(record, "split.json"),
+        details("Configuration", element("pre", record.config)) if record.config else _no(record, "config.yaml"),
+    ]
+    return parts
+
+
+def _no(record: RunRecord, name: str) -> Markup:
+    reason = f"there is no {name} in the run" if name in record.missing else f"{name} is empty"
+    return absent(f"Not shown: {OPTIONAL[name]} ({reason}).")
