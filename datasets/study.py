@@ -224,6 +224,10 @@ class Study(ABC):
         """Files on which the run depends; their content names its cache entry (see `prepare`)."""
         return []
 
+    def cache_key(self) -> dict[str, Any]:
+        """Whatever besides the sources decides the responses: a study with parameters adds them (see `prepare`)."""
+        return {"class": type(self).__qualname__, "version": 1}
+
     def runs(self, subjects: Sequence[str] | None = None, stories: Sequence[str] | None = None) -> Iterator[Run]:
         """Runs of the chosen subjects and stories (all by default), in sorted order.
 

@@ -76,6 +76,15 @@ class Estimate:
     baselines: Mapping[str, float] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Picture:
+    """A figure's bytes, its media type ("svg+xml" or "png") and its width in CSS pixels."""
+
+    media: str
+    data: bytes
+    width: int
+
+
 def _styled(draw: Callable[Arguments, Figure]) -> Callable[Arguments, Figure]:
     @wraps(draw)
     def styled(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Figure:
@@ -234,20 +243,20 @@ def glass_brain(image: Any, *, colourbar: bool = True) -> Figure:
     return figure
 
 
-def svg(figure: Figure) -> bytes:
+def svg(figure: Figure) -> Picture:
     """The figure as SVG with its letters as outlines, the same bytes for the same figure."""
-    return _saved(figure, "svg", metadata={"Date": None, "Creator": None})
+    return _saved(figure, "svg", "svg+xml", metadata={"Date": None, "Creator": None})
 
 
-def png(figure: Figure) -> bytes:
+def png(figure: Figure) -> Picture:
     """The figure as PNG at 200 dots per inch."""
-    return _saved(figure, "png", metadata={"Software": None})
+    return _saved(figure, "png", "png", metadata={"Software": None})
 
 
-def _saved(figure: Figure, kind: str, **options: Any) -> bytes:
+def _saved(figure: Figure, kind: str, media: str, **options: Any) -> Picture:
     buffer = BytesIO()
     with matplotlib.rc_context(STYLE), warnings.catch_warnings():
         # Names in a script that the font lacks become boxes in the figure; the tables show them whole.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure.savefig(buffer, format=kind, **options)
-    return buffer.getvalue()
+    return Picture(media, buffer.getvalue(), round(figure.get_figwidth() * 96))

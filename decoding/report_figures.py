@@ -16,8 +16,10 @@ from .figures import (
     glass_brain,
     identification_matrix,
     learning_curve,
+    png,
     rank_histogram,
     rate_distortion,
+    svg,
 )
 from .identification import percentile_pairs
 from .report_html import Markup, absent, element, image, joined, panels
@@ -26,6 +28,8 @@ from .report_labels import INTERVAL, LOG_LABELS, NULL, direction, label, number,
 from .report_tables import in_order, systems
 from .report_verdict import quadrants
 
+# A panel with more rows is smaller as pixels than as outlines.
+MANY_ROWS = 12
 Key = tuple[str, str]
 MARK_NAMES = ("◇", "□", "△", "▽", "✚", "✖", "☆", "⬠")
 RATES = {"rate_latent": "rate of the latent (nats)", "rate_voxels": "rate of the voxel gates (nats)"}
@@ -62,7 +66,8 @@ def score_panels(record: RunRecord) -> Markup:
         figure = estimates(
             [_estimate(row, others, order) for row in rows], label(metric), names, note=direction(metric)
         )
-        drawn.append(image(figure, f"{label(metric)}: {'; '.join(_spoken(row) for row in rows)}"))
+        alt = f"{label(metric)}: {'; '.join(_spoken(row) for row in rows)}"
+        drawn.append(image((png if len(rows) > MANY_ROWS else svg)(figure), alt))
     legend = element("p", joined([*_group_keys(order), *_mark_keys(names)]), kind="legend")
     caption = f"<b>Pooled scores against chance.</b> Dots: values, coloured lines: 95% intervals. {INTERVAL} {NULL}"
     return legend + panels(drawn, Markup(caption))
@@ -81,7 +86,7 @@ def learning_panels(log: pd.DataFrame, title: str, prefix: str = "") -> Markup:
         ylabel = prefix or LOG_LABELS[name]
         ends = "; ".join(f"{part} ends at {number(points[-1, 1])}" for part, points in present.items())
         if present:
-            drawn.append(image(learning_curve(present, ylabel), f"{title}, {ylabel} over steps: {ends}"))
+            drawn.append(image(svg(learning_curve(present, ylabel)), f"{title}, {ylabel} over steps: {ends}"))
     if not drawn:
         return Markup("")
     caption = (
@@ -107,7 +112,7 @@ def rate_distortion_panels(log: pd.DataFrame) -> Markup:
             rate, distortion, shade, xlabel, "distortion (nats per character)", "β" if colour != "step" else "step"
         )
         spoken = f"training ends at {number(rate[-1], 2)} nats and {number(distortion[-1])} nats per character"
-        drawn.append(image(figure, f"Distortion against {xlabel}: {spoken}"))
+        drawn.append(image(svg(figure), f"Distortion against {xlabel}: {spoken}"))
     caption = (
         "<b>Rate and distortion during training.</b> Every point is one logged training step: what the bottleneck lets "
         "through (rate) against what the character decoder then still gets wrong (distortion, cross-entropy with the "
@@ -125,10 +130,9 @@ def map_panels(voxel_map: BrainMap, truth: BrainMap | None) -> Markup:
     for name, brain in shown.items():
         placed = brain if brain.looks_like_mni else brain.centred()
         alt = f"{name} on a glass brain; largest value {number(float(brain.volume.max()))}"
+        figure = glass_brain(placed.image(), colourbar=brain is voxel_map)
         title = element("p", name, kind="paneltitle")
-        drawn.append(
-            element("div", title + image(glass_brain(placed.image(), colourbar=brain is voxel_map), alt, pixels=True))
-        )
+        drawn.append(element("div", title + image(png(figure), alt)))
     n_voxels = int((voxel_map.volume > 0).sum())
     caption = (
         f"<b>Voxel map.</b> Rate of the voxel bottleneck, {n_voxels:,} voxels above 0, as the largest value along each "
@@ -149,7 +153,7 @@ def identification_panels(record: RunRecord, key: Key) -> Markup:
     right = best == np.arange(len(similarity))
     figure = identification_matrix(similarity, right, best)
     alt = f"Similarity of {len(right)} latents and texts; {int(right.sum())} best guesses on the diagonal"
-    drawn = [image(figure, alt), *_rank_images(whole, _quadrant_of(record.results))]
+    drawn = [image(svg(figure), alt), *_rank_images(whole, _quadrant_of(record.results))]
     subject, story = (element("span", part).html for part in key)
     caption = (
         f"<b>Identification.</b> Grey: similarity of each latent (row) and each text (column) for “{story}” heard "
@@ -172,7 +176,7 @@ def _rank_images(similarities: Mapping[Key, np.ndarray], quadrant_of: Mapping[Ke
         counts = np.pad(counts, (0, len(places) - len(counts))).astype(float)
         chance = np.sum([places <= len(matrix) for matrix in matrices], axis=0).astype(float)
         alt = f"Ranks of the right window, {name or 'all windows'}: {int(counts[0])} of {int(counts.sum())} first"
-        drawn.append(image(rank_histogram(counts, chance, name, order.index(name)), alt))
+        drawn.append(image(svg(rank_histogram(counts, chance, name, order.index(name))), alt))
     return drawn
 
 

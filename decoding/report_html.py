@@ -7,9 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from matplotlib.figure import Figure
-
-from .figures import png, svg
+from .figures import Picture
 
 
 @dataclass(frozen=True)
@@ -31,18 +29,17 @@ def joined(pieces: Iterable[Markup]) -> Markup:
 
 
 def element(tag: str, content: str | Markup, **attributes: str) -> Markup:
-    """`<tag>` around the content; `kind` is the class, since `class` is a Python word."""
+    """`<tag>` around the content; `kind` is the class, a Python word; empty attributes are left out."""
     names = {"kind": "class"}
-    written = "".join(f' {names.get(name, name)}="{escape(value)}"' for name, value in attributes.items())
+    written = "".join(f' {names.get(name, name)}="{escape(value)}"' for name, value in attributes.items() if value)
     return Markup(f"<{tag}{written}>{escaped(content)}</{tag}>")
 
 
-def image(figure: Figure, alt: str, *, pixels: bool = False) -> Markup:
-    """The figure inside the page: SVG, or PNG where `pixels` would be smaller."""
-    kind, data = ("png", png(figure)) if pixels else ("svg+xml", svg(figure))
-    width = round(figure.get_figwidth() * 96)
-    code = base64.b64encode(data).decode("ascii")
-    return Markup(f'<img src="data:image/{kind};base64,{code}" width="{width}" alt="{escape(alt)}">')
+def image(picture: Picture, alt: str) -> Markup:
+    """The picture inside the page, with a text that says what it shows."""
+    code = base64.b64encode(picture.data).decode("ascii")
+    source = f"data:image/{picture.media};base64,{code}"
+    return Markup(f'<img src="{source}" width="{picture.width}" alt="{escape(alt)}">')
 
 
 def panels(images: Sequence[Markup], caption: str | Markup) -> Markup:
@@ -85,7 +82,7 @@ def row(cells: Sequence[str | Markup], first_numeric: int, first_other: int = 99
 
 def _kind(column: int, first_numeric: int, first_other: int) -> str:
     if column < first_numeric:
-        return "label"
+        return ""
     return "number other" if column >= first_other else "number"
 
 

@@ -35,7 +35,7 @@ $body
 </html>
 """)
 # Texts beyond this many windows stay in windows.tsv, or the page would grow past what a browser scrolls well.
-MANY_WINDOWS = 1500
+MANY_WINDOWS = 1000
 
 
 def page(record: RunRecord) -> str:
@@ -107,9 +107,10 @@ def _texts(record: RunRecord) -> list[Markup]:
     caption = (
         f"“{key[1]}”, heard by {key[0]}: {median}. Every row is one window; the text was decoded without seeing any of "
         "the true text. Words that a column shares with what was heard are marked: in blue, or dotted where they are "
-        f"among the twelve most frequent words ({', '.join(sorted(frequent))}), which any two texts share. Rank: "
-        "place of the window's own text by the latent."
+        f"among the twelve most frequent words ({', '.join(sorted(frequent))}), which any two texts share."
     )
+    if key in ranks:
+        caption += " Rank: place of the window's own text by the latent."
     parts = [_reading(timeline(stories[key], frequent, ranks.get(key))), element("p", caption, kind="caption")]
     return parts + _other_texts({name: rows for name, rows in stories.items() if name != key}, frequent, ranks)
 

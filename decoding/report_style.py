@@ -47,11 +47,11 @@ summary { cursor: pointer; color: var(--blue); font-size: .9rem; }
 .reading { max-height: 36rem; overflow: auto; border-bottom: 1px solid var(--line); margin: .4rem 0; }
 .timeline thead th { position: sticky; top: 0; background: #fff; }
 .timeline td, .timeline th { border-bottom: 1px solid #ececec; line-height: 1.45; }
-.timeline .text { width: 31%; }
+.timeline td[data-head] { width: 31%; }
+.timeline td.number { width: auto; }
 .timeline th[scope=row] { color: var(--soft); white-space: nowrap; padding-right: .8rem; }
-mark { color: inherit; background: none; }
-mark.content { background: #cfe6f5; }
-mark.frequent { border-bottom: 1px dotted var(--soft); }
+mark { color: inherit; background: #cfe6f5; }
+u { text-decoration: none; border-bottom: 1px dotted var(--soft); }
 dl { margin: .4rem 0; font-size: .88rem; }
 dl > div { display: grid; grid-template-columns: minmax(9rem, 16rem) 1fr; gap: .2rem 1rem; padding: .2rem 0;
   border-bottom: 1px solid #ececec; }
@@ -69,17 +69,18 @@ pre.wrapped { white-space: pre-wrap; overflow-wrap: anywhere; }
   .timeline, .timeline tbody, .timeline tr, .timeline td, .timeline th { display: block;
     width: auto; border: 0; padding: 0; }
   .timeline tr { padding: .6rem 0; border-bottom: 1px solid var(--line); }
-  .timeline .text, .timeline .number { width: auto; text-align: left; margin-top: .3rem; }
+  .timeline td[data-head] { width: auto; text-align: left; margin-top: .3rem; }
   .timeline td::before { content: attr(data-head) ": "; color: var(--soft); }
 }
 @media print {
   @page { margin: 15mm; }
   body { padding: 0; max-width: none; font-size: 10pt; }
-  h2 { break-after: avoid; }
+  h2, h3, .legend { break-after: avoid; }
+  .panels > img { max-width: 48%; }
   tr { break-inside: avoid; }
   thead { display: table-header-group; }
   .scroll, .reading { overflow: visible; max-height: none; }
   .scores { font-size: 7pt; }
-  mark.content { -webkit-print-color-adjust: exact; print-color-adjust: exact; }
+  mark { -webkit-print-color-adjust: exact; print-color-adjust: exact; }
 }
 """

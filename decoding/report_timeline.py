@@ -64,8 +64,8 @@ def _row(window: Mapping[Hashable, Any], frequent: Collection[str], alone: bool,
     return element("tr", joined(cells))
 
 
-def _cell(head: str, content: Markup, kind: str = "text") -> Markup:
-    return element("td", content, kind=kind, **{"data-head": head})
+def _cell(head: str, content: Markup, **attributes: str) -> Markup:
+    return element("td", content, **{"data-head": head, **attributes})
 
 
 def shared_words(text: str, other: str, frequent: Collection[str]) -> Markup:
@@ -79,4 +79,4 @@ def _marked(word: str, left: Counter[str], frequent: Collection[str]) -> str:
     if not parts or any(left[part] < 1 for part in parts):
         return escaped(word)
     left.subtract(parts)
-    return element("mark", word, kind="frequent" if all(part in frequent for part in parts) else "content").html
+    return element("u" if all(part in frequent for part in parts) else "mark", word).html

@@ -32,7 +32,7 @@ def test_an_estimate_is_drawn_with_its_interval_null_chance_and_baselines():
 
 def test_a_panel_survives_numbers_that_were_not_computed():
     nothing = estimate(math.nan, ci_low=math.nan, ci_high=math.nan, null_mean=math.nan, null_sd=math.nan)
-    assert figures.svg(figures.estimates([nothing], "CER", [])).startswith(b"<?xml")
+    assert figures.svg(figures.estimates([nothing], "CER", [])).data.startswith(b"<?xml")
 
 
 def test_panels_with_more_rows_are_taller():
@@ -78,13 +78,13 @@ def test_the_same_figure_is_the_same_bytes_and_leaves_the_settings_alone():
     first, second = (figures.svg(figures.estimates([estimate()], "CER", [])) for _ in range(2))
     assert first == second
     assert dict(matplotlib.rcParams) == before
-    assert figures.png(figures.estimates([estimate()], "CER", [])).startswith(b"\x89PNG")
+    assert figures.png(figures.estimates([estimate()], "CER", [])).data.startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize("name", ["$5 and $6", "雪の峠", "a<b>&c", "long " * 40])
 def test_any_name_can_be_drawn(name):
     drawn = figures.estimates([Estimate(name, 0.2, 0.1, 0.3, 0.05, 0.01, 0.04)], name, [])
-    assert figures.svg(drawn).startswith(b"<?xml")
+    assert figures.svg(drawn).data.startswith(b"<?xml")
 
 
 def test_group_colours_differ():

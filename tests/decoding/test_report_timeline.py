@@ -8,19 +8,19 @@ from plasticode.decoding.report_timeline import frequent_words, shared_words, ti
 
 
 def marked(text, other, frequent=()):
-    return re.findall(r'<mark class="(\w+)">([^<]*)</mark>', shared_words(text, other, frequent).html)
+    return re.findall(r"<(mark|u)>([^<]*)<", shared_words(text, other, frequent).html)
 
 
 def test_a_word_is_marked_as_often_as_the_other_text_has_it():
-    assert marked("a boat and a boat and a boat", "boat boat") == [("content", "boat")] * 2
+    assert marked("a boat and a boat and a boat", "boat boat") == [("mark", "boat")] * 2
 
 
 def test_case_and_punctuation_do_not_matter():
-    assert marked("The boat, then.", "boat THE") == [("content", "The"), ("content", "boat,")]
+    assert marked("The boat, then.", "boat THE") == [("mark", "The"), ("mark", "boat,")]
 
 
 def test_frequent_words_are_marked_apart():
-    assert marked("the boat", "boat the", {"the"}) == [("frequent", "the"), ("content", "boat")]
+    assert marked("the boat", "boat the", {"the"}) == [("u", "the"), ("mark", "boat")]
 
 
 def test_nothing_is_marked_between_texts_without_a_word_in_common():

@@ -1,0 +1,109 @@
+"""A trained brain model on disk: `model.safetensors` + `model.json`, enough to decode on another machine.
+
+The description names every (subject, story) that was trained on, so that nobody scores them by accident.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..datasets.windows import WindowShape
+from .characters import Characters
+from .decoder import CharDecoder
+from .language_model import DecoderSize, load_weights, read_model, write_model
+from .network import BrainToTextNetwork, DataFacts, NetworkSize
+from .text_features import TextFeatures
+from .word_vectors import WordVectors
+
+FORM = "plasticode brain model 1"
+
+
+@dataclass(frozen=True)
+class Split:
+    """(subject, story) pairs by what they were used for; `test` are those held out by name."""
+
+    study: str
+    train: tuple[tuple[str, str], ...]
+    validation: tuple[tuple[str, str], ...] = ()
+    test: tuple[tuple[str, str], ...] = ()
+
+    def trained_stories(self, subject: str | None = None) -> set[str]:
+        """Stories that were trained on, by anybody or by one person."""
+        return {story for person, story in self.train if subject in (None, person)}
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> Split:
+        parts = {name: tuple((s, t) for s, t in record[name]) for name in ("train", "validation", "test")}
+        return cls(record["study"], **parts)
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedModel:
+    """Network, alphabet and text features, and what they were trained on."""
+
+    network: BrainToTextNetwork
+    decoder_size: DecoderSize
+    characters: Characters
+    features: TextFeatures
+    window: WindowShape
+    split: Split
+    language_stories: tuple[str, ...] = ()
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+    def save(self, folder: Path) -> None:
+        """Write both files atomically."""
+        tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
+        tensors["word_vectors"] = torch.from_numpy(self.features.vectors.table)
+        tensors["text_mean"] = torch.from_numpy(self.features.mean)
+        tensors["text_scale"] = torch.from_numpy(self.features.scale)
+        about = {
+            "format": FORM,
+            "facts": asdict(self.network.facts),
+            "size": asdict(self.network.size),
+            "decoder": asdict(self.decoder_size),
+            "symbols": self.characters.symbols,
+            "window": asdict(self.window),
+            "split": asdict(self.split),
+            "language_stories": list(self.language_stories),
+            "parameters": sum(parameter.numel() for parameter in self.network.parameters()),
+            "notes": dict(self.notes),
+            "vocabulary": self.features.vectors.vocabulary,
+        }
+        write_model(folder, tensors, about)
+
+    @classmethod
+    def load(cls, folder: Path) -> TrainedModel:
+        """Read it back, in evaluation mode; raises `MissingData` or `BrokenData` naming the folder."""
+        tensors, about = read_model(folder, FORM)
+        characters, decoder_size = Characters(about["symbols"]), DecoderSize(**about["decoder"])
+        vectors = WordVectors(about["vocabulary"], _array(tensors.pop("word_vectors")))
+        features = TextFeatures(vectors, _array(tensors.pop("text_mean")), _array(tensors.pop("text_scale")))
+        decoder = CharDecoder(len(characters), **about["decoder"])
+        size = NetworkSize(**about["size"])
+        network = BrainToTextNetwork(_facts(about["facts"]), size, decoder, decoder_size.n_latent)
+        load_weights(network, {name.removeprefix("network."): value for name, value in tensors.items()}, folder)
+        return cls(
+            network.eval(),
+            decoder_size,
+            characters,
+            features,
+            WindowShape(**about["window"]),
+            Split.of(about["split"]),
+            tuple(about["language_stories"]),
+            about["notes"],
+        )
+
+
+def _facts(record: dict[str, Any]) -> DataFacts:
+    tuples = {name: tuple(record[name]) if record[name] is not None else None for name in ("subjects", "grid")}
+    return DataFacts(**{**record, **tuples, "mean_counts": tuple(record["mean_counts"])})
+
+
+def _array(tensor: torch.Tensor) -> np.ndarray:
+    return tensor.numpy().astype(np.float32)
