@@ -3,9 +3,10 @@
     python benchmarks/memory_prepare.py --megabytes 250 500 1000 2000
     python benchmarks/memory_prepare.py --megabytes 250 500 1000 --runs 8
 
-Each size is a raw BIDS data set of one run (or of several people with a share each) of 64 x 64 x 36 voxels in int16, prepared by a process of its own, whose peak resident
-memory is read with getrusage. The run is written by yet another process, because a child's peak starts from that of
-its parent. 1000 MB are 1/20 of 20 GB; a slope near 0 says that 20 GB take no more.
+Each size is a raw BIDS data set of one run (or of several people with a share each) of 64 x 64 x 36 voxels in int16,
+prepared by a process of its own, whose peak resident memory is read with getrusage. The images are written by yet
+another process, because a child's peak starts from that of its parent. 1000 MB are 1/20 of 20 GB; a slope near 0 says
+that 20 GB take no more.
 """
 
 from __future__ import annotations
@@ -76,13 +77,12 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=1)
     parser.add_argument("--suffix", default=".nii", choices=[".nii", ".nii.gz"])
     options = parser.parse_args()
-    print(
-        "| input, MB | of 20 GB | runs x volumes | peak memory, MB | estimated, MB | time, s |\n|---|---|---|---|---|---|"
-    )
+    print("| input, MB | of 20 GB | runs x volumes | peak memory, MB | estimated, MB | time, s |")
+    print("|---|---|---|---|---|---|")
     peaks = [report(size, options.suffix, options.runs) for size in options.megabytes]
     if len(peaks) > 1:
         slope = np.polyfit(np.array(options.megabytes) / 1000, peaks, 1)[0]
-        at_twenty = peaks[-1] + slope * (20 - options.megabytes[-1] / 1000)
+        at_twenty = max(peaks) + max(slope, 0) * (20 - options.megabytes[-1] / 1000)
         print(f"\nslope: {slope:.1f} MB per GB of input; at 20 GB: {at_twenty:.0f} MB")
 
 

@@ -53,6 +53,7 @@ class Cleaning:
             high_pass=self.high_pass,
             t_r=self.repetition_time,
             extrapolate=False,
+            butterworth__copy=True,  # filters all channels together; without it nilearn takes them one by one
         )
         out = np.zeros(signals.shape, np.float32)
         out[slice(None) if self.kept is None else self.kept] = _zscore(cleaned, np.abs(signals).max(axis=0))

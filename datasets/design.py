@@ -65,7 +65,7 @@ class SyntheticDesign:
     n_topics: int = 10
     topic_radius: float = 1.8
     rate_radius: float = 2.6
-    snr: float = 0.5
+    snr: float = 0.6
     gains: tuple[float, float] = (0.7, 1.4)
     displacements: tuple[float, float] = (1.0, 1.5)
     autocorrelation: float = 0.3

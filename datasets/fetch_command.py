@@ -16,7 +16,7 @@ EXAMPLE = """example:
 The second command may be stopped and given again: it goes on where it stopped."""
 
 
-def add_fetch_arguments(parser: argparse.ArgumentParser) -> None:
+def fetch_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = "Bring a study's recordings over HTTPS, resumed after interruptions and verified."
     parser.epilog = EXAMPLE
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
@@ -26,7 +26,7 @@ def add_fetch_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="only print what it would bring and how large it is")
 
 
-def run_fetch(args: argparse.Namespace) -> None:
+def fetch_run(args: argparse.Namespace) -> None:
     """Print the plan and, unless it is a dry run, carry it out. Raises `PlasticodeError`."""
     root = args.root or Path("data") / args.study
     try:

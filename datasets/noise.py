@@ -53,9 +53,10 @@ def spatial_covariance(
 
 
 def spike_covariance(
-    design: SyntheticDesign, voxels: Bool[np.ndarray, "x y z"], n_rows: int
+    design: SyntheticDesign, voxels: Bool[np.ndarray, "x y z"]
 ) -> Float[np.ndarray, "channel channel"]:
-    """Covariance of `spikes` between the chosen voxels, averaged over a run of `n_rows`."""
+    """Covariance of `spikes` between the chosen voxels, averaged over a run of the design's mean duration."""
+    n_rows = np.mean(design.durations) / design.repetition_time
     variance = (np.array(SPIKE_COURSE) ** 2).sum() * design.spikes * design.spike_size**2 / n_rows
     return np.asarray(variance * (1 + SPIKE_UNEVEN**2 * _smooth_covariance(voxels, SMOOTH_FIELD)))
 

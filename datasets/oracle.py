@@ -33,6 +33,8 @@ from .study import Run, Word
 from .synthetic import SyntheticStudy
 from .windows import Window, WindowShape, windows
 
+RIDGE = 1e-4  # of the mean variance: a window as long as the run has directions that the cleaning took out
+
 
 @dataclass(frozen=True, eq=False)
 class OracleScore:
@@ -80,7 +82,7 @@ class ForwardModel:
         self._scale = np.array(list(study.feature_scale.values()))
         self._filter = _cleaning_matrix(run, study.high_pass)
         self._cache: dict[int, np.ndarray] = {}
-        self._space_root = _space_root(self._design, self.n_rows)
+        self._space_root = _space_root(self._design)
         correlation = self._design.autocorrelation ** np.arange(self.n_rows)
         self._time_covariance = self._filter @ toeplitz(correlation) @ self._filter.T
         weights = study.weights(run.subject)
@@ -93,7 +95,10 @@ class ForwardModel:
         own, start = self._alone(window), window.start
         swapped = np.stack([_moved(self._alone(other), start - other.start) - own for other in candidates])
         features = (self._filter @ (self._everything + swapped[:, : self.n_rows]))[:, rows]
-        root = cholesky(self._time_covariance[rows, rows], lower=True)
+        covariance = self._time_covariance[rows, rows]
+        root = cholesky(
+            covariance + RIDGE * np.trace(covariance) / len(covariance) * np.eye(len(covariance)), lower=True
+        )
         residual = self._responses[rows] - features @ self._weights
         white = solve_triangular(root, np.moveaxis(residual, 1, 0).reshape(len(root), -1), lower=True)
         return np.asarray(-(white.reshape(len(root), len(candidates), -1) ** 2).sum((0, 2)) / 2)
@@ -123,11 +128,11 @@ class ForwardModel:
         return np.asarray(solve_triangular(self._space_root, values.T, lower=True).T)
 
 
-@lru_cache(maxsize=4)
-def _space_root(design: SyntheticDesign, n_rows: int) -> Float[np.ndarray, "channel channel"]:
+@lru_cache(maxsize=1)  # 85 MB for the demo's brain, the same for all runs
+def _space_root(design: SyntheticDesign) -> Float[np.ndarray, "channel channel"]:
     """Cholesky factor of the covariance between all voxels of the brain, in squared image units."""
     brain = brain_mask(design).volume
-    covariance = spatial_covariance(design, brain) + spike_covariance(design, brain, n_rows)
+    covariance = spatial_covariance(design, brain) + spike_covariance(design, brain)
     return np.asarray(cholesky(design.noise_sd**2 * covariance, lower=True, overwrite_a=True))
 
 
@@ -143,4 +148,5 @@ def _cleaning_matrix(run: Run, high_pass: float | None) -> Float[np.ndarray, "ti
     """What `BidsStudy` does to a recording before the z-score, which is linear: detrending and the high-pass filter."""
     identity = np.eye(run.responses.n_rows)
     settings = {"detrend": True, "standardize": None, "high_pass": high_pass, "extrapolate": False}
+    settings["butterworth__copy"] = True  # as in bold.py: all columns at once
     return np.asarray(clean(identity, t_r=run.repetition_time, **settings))

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
 
 import numpy as np
 import torch
 from jaxtyping import Int
 from lightning import LightningDataModule
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset
 
 from ..datasets.corpus import read_documents
 from ..datasets.errors import MissingData
 from ..datasets.prepare import prepare
 from ..datasets.study import study_class
 from .characters import Characters, fold
+from .window_batches import EpochKeys
 from .word_vectors import WordVectors
 
 
@@ -54,7 +55,8 @@ class TextCorpus(LightningDataModule):
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
-        self.paths, self.study, self.root = list(paths or []), study, root
+        self.paths = [os.path.expandvars(path) for path in paths or []]
+        self.study, self.root = study, os.path.expandvars(root or ".")
         self.excluded, self.validation = set(excluded_stories or []), list(validation_stories or [])
         self.story_share, self.length, self.seed = story_share, length, seed
         self.batch_size, self.steps_per_epoch, self.word_features = batch_size, steps_per_epoch, word_features
@@ -66,7 +68,7 @@ class TextCorpus(LightningDataModule):
             return
         documents = read_documents(self.paths)
         stories = self._stories()
-        kept = {name: text for name, text in stories.items() if name not in self.excluded | set(self.validation)}
+        kept = {name: text for name, text in stories.items() if name not in self.validation}
         self.sources = tuple(document.source for document in documents)
         self.stories = tuple(f"{self.study}/{name}" for name in kept)
         prose = [fold(document.text) for document in documents]
@@ -80,15 +82,14 @@ class TextCorpus(LightningDataModule):
         self.watched = self._ids(watched or transcripts or prose)
 
     def _stories(self) -> dict[str, str]:
-        """Folded text of every story, from the first person who heard it."""
+        """Folded text of every story that may be read, from the first person who heard it."""
         if self.study is None:
             return {}
-        study = study_class(self.study)(self.root or ".")
+        study = study_class(self.study)(self.root)
         texts: dict[str, str] = {}
         for subject in study.subjects():
-            for run in prepare(
-                study, subjects=[subject], stories=[s for s in study.stories(subject) if s not in texts]
-            ):
+            new = [story for story in study.stories(subject) if story not in texts and story not in self.excluded]
+            for run in prepare(study, subjects=[subject], stories=new) if new else []:
                 texts[run.story] = fold(" ".join(word.text for word in run.words))
         return texts
 
@@ -126,20 +127,3 @@ class _Stretches(Dataset[Tensor]):
         start += int(spaces[0]) + 1 if len(spaces) and start else 0
         stretch = ids[start : start + length]
         return torch.nn.functional.pad(stretch, (1, length - len(stretch)), value=Characters.BEGIN)
-
-
-class EpochKeys(Sampler[tuple[int, int]]):
-    """Keys (epoch, step); Lightning calls `set_epoch`, so a resumed run goes on with its own batches."""
-
-    def __init__(self, steps: int) -> None:
-        self.steps, self.epoch = steps, 0
-
-    def set_epoch(self, epoch: int) -> None:
-        self.epoch = epoch
-
-    def __iter__(self) -> Iterator[tuple[int, int]]:
-        # The validation keys begin with 1, these with 2 and more.
-        return iter([(self.epoch + 2, step) for step in range(self.steps)])
-
-    def __len__(self) -> int:
-        return self.steps

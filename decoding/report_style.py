@@ -76,7 +76,11 @@ pre.wrapped { white-space: pre-wrap; overflow-wrap: anywhere; }
   @page { margin: 15mm; }
   body { padding: 0; max-width: none; font-size: 10pt; }
   h2, h3, .legend { break-after: avoid; }
-  .panels > img { max-width: 48%; }
+  .panels > div { break-inside: avoid; }
+  figcaption { break-before: avoid; }
+  figure { break-inside: auto; }
+  .panels { display: block; }
+  .panels > img { display: inline-block; max-width: 48%; margin: 0 1% .6rem 0; break-inside: avoid; }
   tr { break-inside: avoid; }
   thead { display: table-header-group; }
   .scroll, .reading { overflow: visible; max-height: none; }

@@ -2,38 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
-import torch
-from jaxtyping import Float, Int
 from lightning import LightningDataModule
-from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from ..datasets.errors import BrokenData, Leak, MissingData, WrongArgument
 from ..datasets.prepare import prepare
-from ..datasets.study import Run, study_class
+from ..datasets.study import Run, Study, study_class
 from ..datasets.windows import WindowShape
-from .characters import Characters, padded
-from .corpus_module import EpochKeys
 from .language_model import LanguageModel
-from .network import DataFacts
-from .text_features import RunText, TextFeatures
+from .network import BrainToTextNetwork, DataFacts
+from .text_features import TextFeatures
+from .trained import Split, TrainedModel
 from .unfold import Unfold
-
-
-class Batch(NamedTuple):
-    """Windows of responses and what was heard. `subject` is -1 for a person who was not trained on."""
-
-    responses: Float[Tensor, "batch rows channel"]
-    subject: Int[Tensor, " batch"]
-    mask: Int[Tensor, " batch"]
-    features: Float[Tensor, "batch time feature"]
-    counts: Float[Tensor, "batch time 2"]
-    characters: Int[Tensor, "batch character"]
+from .window_batches import Batch, EpochKeys, RandomBatches, WholeRuns, WindowSet
 
 
 class StoryWindows(LightningDataModule):
@@ -70,12 +56,13 @@ class StoryWindows(LightningDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        self.study_name, self.root, self.language_model_path = study, root, language_model
+        self.study_name, self.root, self.language_model_path = study, os.path.expandvars(root), language_model
         self.subjects, self.test_subjects = subjects, set(test_subjects or [])
         self.validation, self.test = set(validation_stories or []), set(test_stories or [])
         self.window = window or WindowShape()
         self.stories_per_batch, self.windows_per_story = stories_per_batch, windows_per_story
         self.steps_per_epoch, self.seed = steps_per_epoch, seed
+        self.people: list[str] = []
         self.train: WindowSet | None = None
 
     def setup(self, stage: str | None = None) -> None:
@@ -99,6 +86,24 @@ class StoryWindows(LightningDataModule):
             watched or training, self.features, self.language_model.characters, people, self.window, self.unfold
         )
         self.facts = self._facts(people, runs)
+        self.split = self._split(study, training, watched)
+
+    def _split(self, study: Study, training: Sequence[Run], watched: Sequence[Run]) -> Split:
+        named = [
+            (subject, story)
+            for subject in study.subjects()
+            for story in study.stories(subject)
+            if story in self.test or (subject in self.test_subjects and story not in self.validation)
+        ]
+        trained, watched_pairs = (tuple((run.subject, run.story) for run in runs) for runs in (training, watched))
+        return Split(self.study_name, trained, watched_pairs, tuple(named))
+
+    def trained(self, network: BrainToTextNetwork) -> TrainedModel:
+        """The network with all that is needed to decode."""
+        model = self.language_model
+        return TrainedModel(
+            network, model.size, model.characters, self.features, self.window, self.split, model.stories
+        )
 
     def _check_split(self, heard: set[str]) -> None:
         unknown = sorted((self.validation | self.test) - heard)
@@ -143,88 +148,19 @@ class StoryWindows(LightningDataModule):
     def val_dataloader(self) -> DataLoader[Batch]:
         return DataLoader(WholeRuns(self.watched), batch_size=None)
 
+    def test_dataloader(self) -> DataLoader[Batch]:
+        """The runs held out for the test, one batch each; read here for the first time."""
+        assert self.train is not None
+        study = study_class(self.study_name)(self.root)
+        runs = [run for s, t in self.split.test for run in prepare(study, subjects=[s], stories=[t])]
+        # Masks of people who were not trained on are new: they join the others on the same grid.
+        self.unfold = Unfold([*self.train.runs, *self.watched.runs, *runs]) if self.unfold else None
+        return DataLoader(WholeRuns(self._windows(runs)), batch_size=None)
 
-class WindowSet:
-    """Runs with their words laid out, cut into windows on demand."""
+    def predict_dataloader(self) -> DataLoader[Batch]:
+        """The same runs as for the test."""
+        return self.test_dataloader()
 
-    def __init__(
-        self,
-        runs: Sequence[Run],
-        features: TextFeatures,
-        characters: Characters,
-        subjects: Sequence[str],
-        shape: WindowShape,
-        unfold: Unfold | None,
-    ) -> None:
-        if not runs:
-            raise MissingData("no recording to make windows from", "split", "Give runs to train on and to watch.")
-        self.runs, self.characters, self.unfold = list(runs), characters, unfold
-        self.texts: list[RunText] = [features.of(run) for run in runs]
-        self.subject = [list(subjects).index(run.subject) if run.subject in subjects else -1 for run in runs]
-        self.rows, self.reach = shape.rows(runs[0].repetition_time), shape.reach_rows(runs[0].repetition_time)
-        short = [run.key for run in runs if run.responses.n_rows < self.rows]
-        if short:
-            raise BrokenData(
-                f"shorter than one window of {shape.duration:.0f} s", ", ".join(short), "Leave the run(s) out."
-            )
-
-    def batch(self, places: Sequence[tuple[int, int]]) -> Batch:
-        """Windows given as (run, first row)."""
-        runs = [self.runs[run] for run, _ in places]
-        width = max(run.responses.n_channels for run in self.runs)
-        rows = np.zeros((len(places), self.rows + self.reach, width), np.float32)
-        for row, run, (_, start) in zip(rows, runs, places, strict=True):
-            row[:, : run.responses.n_channels] = run.responses.padded(start, start + self.rows + self.reach)
-        texts = [(self.texts[run], start, start + self.rows) for run, start in places]
-        begin = [Characters.BEGIN]
-        return Batch(
-            responses=torch.from_numpy(rows),
-            subject=torch.tensor([self.subject[run] for run, _ in places]),
-            mask=torch.tensor([self.unfold.mask_of[run.key] if self.unfold else 0 for run in runs]),
-            features=torch.from_numpy(np.stack([text.features[a:b] for text, a, b in texts])),
-            counts=torch.from_numpy(np.stack([text.counts[a:b] for text, a, b in texts])),
-            characters=padded([begin + self.characters.encode(text.text(a, b)) for text, a, b in texts]),
-        )
-
-    def whole(self, run: int) -> Batch:
-        """The non-overlapping windows of a run."""
-        last = self.runs[run].responses.n_rows - self.rows
-        return self.batch([(run, start) for start in range(0, last + 1, self.rows)])
-
-
-class RandomBatches(Dataset[Batch]):
-    """The batch of a key (epoch, step): the same key gives the same windows."""
-
-    def __init__(self, windows: WindowSet, stories: int, per_story: int, seed: int) -> None:
-        self.windows, self.stories, self.per_story, self.seed = windows, stories, per_story, seed
-        self.last = [run.responses.n_rows - windows.rows for run in windows.runs]
-        self.hearings: dict[str, list[int]] = {}
-        for i, run in enumerate(windows.runs):
-            self.hearings.setdefault(run.story, []).append(i)
-
-    def __getitem__(self, key: tuple[int, int]) -> Batch:
-        rng = np.random.default_rng([self.seed, *key])
-        names = list(self.hearings)
-        # Every story once: two people who hear the same words are no negatives for each other.
-        chosen = rng.choice(len(names), size=min(self.stories, len(names)), replace=False)
-        runs = [int(rng.choice(self.hearings[names[story]])) for story in chosen]
-        return self.windows.batch([(run, start) for run in runs for start in self._starts(run, rng)])
-
-    def _starts(self, run: int, rng: np.random.Generator) -> Iterator[int]:
-        """First rows of windows that do not overlap, at a random phase."""
-        phase = int(rng.integers(min(self.windows.rows, self.last[run] + 1)))
-        starts = np.arange(phase, self.last[run] + 1, self.windows.rows)
-        yield from rng.permutation(starts)[: self.per_story].tolist()
-
-
-class WholeRuns(Dataset[Batch]):
-    """One batch per run: its non-overlapping windows, among which the right one is to be found."""
-
-    def __init__(self, windows: WindowSet) -> None:
-        self.windows = windows
-
-    def __len__(self) -> int:
-        return len(self.windows.runs)
-
-    def __getitem__(self, run: int) -> Batch:
-        return self.windows.whole(run)
+    def _windows(self, runs: Sequence[Run]) -> WindowSet:
+        characters = self.language_model.characters
+        return WindowSet(runs, self.features, characters, self.people, self.window, self.unfold)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -22,7 +23,8 @@ from .bottleneck import BetaSchedule, Posterior, mean_inside
 from .identification import top_pairs
 from .network import BrainToTextNetwork, NetworkSize
 from .pretraining import character_loss, seed_epoch
-from .story_module import Batch, StoryWindows
+from .story_module import StoryWindows
+from .window_batches import Batch
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,20 @@ class BrainToText(LightningModule):
         size = len(batch.subject)
         self.log_dict({f"validation/{name}": value for name, value in terms.items()}, batch_size=size)
         self.log("validation/loss", self._distortion(terms), prog_bar=True, batch_size=size)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Identification only: text is scored free-running, by `plasticode evaluate`."""
+        terms = self._terms(batch, 1)
+        self.log("test/latent_top1", terms["top1"], batch_size=len(batch.subject))
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+        """Latents (batch time feature) and expected words and characters per row (batch time 2)."""
+        latent = self.posterior(batch).mean
+        return {"latent": latent, "expected_counts": self._network().expected_counts(latent)}
+
+    def export(self, folder: Path) -> None:
+        """Write the trained model."""
+        self._stories().trained(self._network()).save(folder)
 
     def _distortion(self, terms: dict[str, Tensor]) -> Tensor:
         weights = {"character": self.objective.character_weight, "contrastive": self.objective.contrastive_weight}

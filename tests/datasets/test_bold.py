@@ -87,11 +87,11 @@ def test_rows_that_are_not_kept_are_zero_and_do_not_touch_the_others(tree: Any) 
 def test_a_compressed_image_is_read_forwards_by_one_handle(tree: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     image = open_bold(tree.raw())
     monkeypatch.setattr(nifti, "CHUNK_BYTES", 1)
-    places: dict[int, list[int]] = {}
+    places: dict[gzip.GzipFile, list[int]] = {}
     plain = gzip.GzipFile.seek
 
     def seek(self: gzip.GzipFile, offset: int, whence: int = 0) -> int:
-        places.setdefault(id(self), []).append(offset)
+        places.setdefault(self, []).append(offset)
         return plain(self, offset, whence)
 
     monkeypatch.setattr(gzip.GzipFile, "seek", seek)

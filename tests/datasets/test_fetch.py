@@ -15,7 +15,7 @@ from filelock import FileLock
 from plasticode.datasets.annex import absent_key, parse_key
 from plasticode.datasets.errors import BrokenData, MissingData, PlasticodeError, WrongArgument
 from plasticode.datasets.fetch import LOCK, fetch, plan, print_plan
-from plasticode.datasets.fetch_command import add_fetch_arguments, run_fetch
+from plasticode.datasets.fetch_command import fetch_arguments, fetch_run
 from plasticode.datasets.lebel2023 import Lebel2023
 from plasticode.datasets.remote import RemoteFile, s3_files
 from plasticode.datasets.transfer import Patience
@@ -334,12 +334,12 @@ def test_a_subject_of_lebel2023_is_planned_and_brought(
     wanted = [f"{folder}/{name}" for name in ("preprocessed_data/UTS03/a.hf5", "TextGrids/a.TextGrid", "respdict.json")]
     assert [file.path for file in plan("lebel2023", ["UTS03"])] == wanted
     arguments = ["lebel2023", "--subject", "UTS03", "--root", str(tmp_path / "root")]
-    run_fetch(parsed([*arguments, "--dry-run"]))
+    fetch_run(parsed([*arguments, "--dry-run"]))
     assert not (tmp_path / "root").exists()
     printed = capsys.readouterr().out
     assert "300.0 kB  size    to fetch  " + wanted[0] in printed
     assert "300.0 kB in 3 files; 300.0 kB in 3 files to fetch" in printed
-    run_fetch(parsed(arguments))
+    fetch_run(parsed(arguments))
     assert Lebel2023(tmp_path / "root").recordings() == [("UTS03", "a", "")]
     with pytest.raises(MissingData, match=r"no recordings of UTS09 .*There are UTS01 to UTS08"):
         plan("lebel2023", ["UTS09"])
@@ -358,12 +358,12 @@ def test_a_dry_run_without_a_network_estimates(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.setattr(Lebel2023, "bucket", "http://127.0.0.1:9")  # the discard port: nobody answers
-    run_fetch(parsed(["lebel2023", "--subject", "UTS03", "--dry-run"]))
+    fetch_run(parsed(["lebel2023", "--subject", "UTS03", "--dry-run"]))
     out, notice = capsys.readouterr()
     assert "this is an estimate" in notice
     assert "21.5 GB    84 files  derivatives/preprocessed_data/UTS03/*.hf5" in out
     with pytest.raises(Unreachable, match="Check the network and try again"):
-        run_fetch(parsed(["lebel2023", "--subject", "UTS03", "--root", str(tmp_path)]))
+        fetch_run(parsed(["lebel2023", "--subject", "UTS03", "--root", str(tmp_path)]))
 
 
 def test_a_study_without_a_public_place_says_where_to_get_it() -> None:
@@ -375,7 +375,7 @@ def test_a_study_without_a_public_place_says_where_to_get_it() -> None:
 
 def test_help_gives_an_example() -> None:
     parser = argparse.ArgumentParser(prog="plasticode fetch")
-    add_fetch_arguments(parser)
+    fetch_arguments(parser)
     assert "plasticode fetch lebel2023 --subject UTS03" in parser.format_help()
 
 
@@ -387,5 +387,5 @@ def test_a_response_is_closed_with_its_block(bucket: Bucket) -> None:
 
 def parsed(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
-    add_fetch_arguments(parser)
+    fetch_arguments(parser)
     return parser.parse_args(arguments)

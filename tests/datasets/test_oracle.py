@@ -59,6 +59,12 @@ def test_the_right_words_leave_only_the_noise_that_the_model_expects(tmp_path: P
     assert middle == pytest.approx(1, abs=0.1), middle
 
 
+def test_a_window_as_long_as_the_run_is_its_own_only_candidate(tmp_path: Path) -> None:
+    study = small(tmp_path, snr=1.0)
+    score = oracle(study, "sub-01", "amber", WindowShape(duration=study.run("sub-01", "amber").duration))
+    assert (score.n_windows, score.top1) == (1, 1)
+
+
 def test_ties_count_as_a_random_choice() -> None:
     score = OracleScore.of(np.array([[1.0, 1.0, 0.0], [0.0, 2.0, 0.0], [3.0, 3.0, 3.0]]))
     assert score.top1 == pytest.approx((1 / 2 + 1 + 1 / 3) / 3)

@@ -187,6 +187,10 @@ def bare(run, tmp_path):
     return tmp_path
 
 
+def _keep_rows(folder, count):
+    _dump(folder / "results.json", json.loads((folder / "results.json").read_text())[:count])
+
+
 def test_the_page_is_self_contained(html):
     sources = re.findall(r'(?:src|href)="([^"]*)', html)
     assert len(sources) == 22
@@ -223,6 +227,7 @@ def test_notes_facts_versions_and_command_are_on_the_page(html):
 
 
 def test_the_same_run_gives_the_same_page(bare):
+    _keep_rows(bare, 2)
     first = write_report(bare).read_bytes()
     assert write_report(bare).read_bytes() == first
 
@@ -298,6 +303,7 @@ def test_text_from_a_run_cannot_become_markup(bare):
 
 
 def test_an_interrupted_report_leaves_the_earlier_one(bare, monkeypatch):
+    _keep_rows(bare, 2)
     (bare / "report.html").write_text("earlier")
 
     def interrupted(*_):

@@ -1,0 +1,121 @@
+"""The verbs of the decoding half: their arguments, and what they call.
+
+What takes seconds to import is imported when a verb runs, so that `--help` is quick.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from rich.console import Console
+
+
+def demo_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = """example:
+  plasticode demo
+  plasticode demo --study lebel2023 --root ../shared/data/uts_stories_fmri --subject UTS03
+  plasticode demo --resume runs/demo-20261121-101500"""
+    parser.add_argument("--study", default="synthetic", help="a study with a demo config (default: synthetic)")
+    parser.add_argument("--root", help="folder of the study's data (synthetic data are made where there are none)")
+    parser.add_argument("--subject", help="train on and score this person only")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--run-dir", type=Path, help="folder of the run (default: runs/demo-DATE)")
+    where.add_argument("--resume", type=Path, metavar="RUN_DIR", help="go on with an interrupted run")
+
+
+def demo_run(args: argparse.Namespace) -> None:
+    from .demo import resume_demo, start_demo
+
+    console = Console()
+    if args.resume:
+        resume_demo(args.resume, console)
+    else:
+        start_demo(args.study, args.root, args.subject, args.run_dir, console)
+
+
+def decode_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = """example:
+  plasticode decode runs/demo --root ../shared/data/uts_stories_fmri --subject UTS03 --out decoded.tsv"""
+    _scoring_arguments(parser)
+    parser.add_argument("--out", type=Path, required=True, help="table to write: subject, story, start, stop (s), text")
+
+
+def decode_run(args: argparse.Namespace) -> None:
+    from .held_out_verbs import decode
+
+    decode(args.run_dir, args.root, args.subject, args.stories, args.out, Console(stderr=True))
+
+
+def evaluate_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = """example:
+  plasticode evaluate runs/demo --root ../shared/data/uts_stories_fmri --subject UTS03 --out results.json"""
+    _scoring_arguments(parser)
+    parser.add_argument("--out", type=Path, help="JSON list of rows (default: RUN_DIR/results.json and all tables)")
+    parser.add_argument("--semantic-model", default="minilm", help="sentence-embedding model: a name or a local folder")
+
+
+def evaluate_run(args: argparse.Namespace) -> None:
+    from .held_out_verbs import evaluate
+
+    model = args.semantic_model
+    evaluate(args.run_dir, args.root, args.subject, args.stories, args.out, model, Console())
+
+
+def _scoring_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run_dir", type=Path, help="folder of a finished run")
+    parser.add_argument("--root", type=Path, required=True, help="folder of recordings; trained stories are left out")
+    parser.add_argument("--subject", action="append", metavar="S", help="only this person; may be repeated")
+    parser.add_argument(
+        "--story", action="append", dest="stories", metavar="NAME", help="only this story; may be repeated"
+    )
+
+
+def report_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = """example:
+  plasticode report runs/demo"""
+    parser.add_argument("run_dir", type=Path, help="folder of an evaluated run")
+
+
+def report_run(args: argparse.Namespace) -> None:
+    from .report import write_report
+
+    print(write_report(args.run_dir))
+
+
+def sys_info_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = """example:
+  plasticode sys-info"""
+
+
+def sys_info_run(args: argparse.Namespace) -> None:
+    import torch
+
+    from ..datasets.prepare import default_cache
+    from .run_folder import hardware, versions
+
+    for name, value in versions().items():
+        print(f"{name:<14} {value}")
+    print(f"{'hardware':<14} {hardware()}, {torch.get_num_threads()} threads")
+    print(f"{'cache':<14} {default_cache()}")
+
+
+def _training_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = """example:
+  plasticode {verb} --config configs/decoding/language_model.yaml --run-dir runs/language_model
+  plasticode {verb} --resume runs/language_model
+All other options go to LightningCLI: --config, --trainer.max_epochs 5, --data.subjects '[UTS03]', --print_config."""
+    parser.epilog = parser.epilog.format(verb=parser.prog.rsplit(" ", 1)[-1])
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--run-dir", help="folder of the run (default: runs/VERB-DATE)")
+    where.add_argument("--resume", metavar="RUN_DIR", help="take config and last checkpoint of a run")
+
+
+def _training_run(args: argparse.Namespace) -> None:
+    from .fitting import run_lightning
+
+    print(run_lightning(args.verb, args.rest, args.run_dir, args.resume))
+
+
+fit_arguments = validate_arguments = test_arguments = predict_arguments = _training_arguments
+fit_run = validate_run = test_run = predict_run = _training_run

@@ -1,0 +1,171 @@
+"""`plasticode demo`: the whole chain into one run folder, every step skipped where its result is already there.
+
+data -> language model -> encoder and decoder -> text of stories never seen -> scores beside nulls -> report.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from ..datasets.errors import MissingData, WrongArgument
+from ..datasets.grammar import corpus
+from ..datasets.oracle import oracle
+from ..datasets.prepare import default_cache
+from ..datasets.study import Run
+from ..datasets.synthetic import SyntheticStudy, write_synthetic
+from .defaults import CONFIGS, language_config, search_of, studies_with_demo
+from .evaluation import ScoredStory
+from .fitting import run_lightning
+from .held_out import held_out
+from .report import write_report
+from .results import POOLED, print_table, read_rows
+from .run_folder import RunFolder
+from .scoring import evaluate_run, prepared
+from .search import Search
+from .trained import TrainedModel
+from .voxel_map import area_under_curve, auc_interval, save_map, voxel_map
+
+DEMO = "demo.json"  # what the demo was asked for, so that --resume needs no other argument
+PROSE = Path("text") / "prose_and_speech.tar.xz"
+CORPUS_CHARACTERS = 400_000
+
+
+def start_demo(study: str, root: str | None, subject: str | None, run_dir: Path | None, console: Console) -> Path:
+    """Begin a run and carry it to its end; returns the report.
+
+    Raises `WrongArgument` for a study without a config or a folder with a run in it, `MissingData` without its data.
+    """
+    if study not in studies_with_demo():
+        raise WrongArgument(f"no demo for study {study!r}", "--study", f"One of: {', '.join(studies_with_demo())}.")
+    run = RunFolder(run_dir) if run_dir else RunFolder.dated("demo")
+    if (run.path / DEMO).is_file():
+        raise WrongArgument("there is a demo in this folder already", run.path, f"Go on with --resume {run.path}.")
+    run.write_json(DEMO, {"study": study, "root": root and str(Path(root).resolve()), "subject": subject})
+    return resume_demo(run.path, console)
+
+
+def resume_demo(run_dir: Path, console: Console) -> Path:
+    """Do what is still to be done of a run that `start_demo` began; returns the report."""
+    run = RunFolder(run_dir)
+    if not (run.path / DEMO).is_file():
+        raise MissingData("no demo in this folder", run.path, "Begin one with `plasticode demo --run-dir DIR`.")
+    console.print(f"run: {run.path}", soft_wrap=True, highlight=False)
+    return _chain(**json.loads((run.path / DEMO).read_text(encoding="utf-8")), run=run, console=console)
+
+
+def _chain(study: str, root: str | None, subject: str | None, run: RunFolder, console: Console) -> Path:
+    data, texts = _data(study, root, console)
+    _language_model(study, data, texts, run, console)
+    _brain_model(study, data, subject, run, console)
+    scored = _score(data, subject, run, search_of(run, study), console)
+    _facts(study, data, scored, run)
+    print_table([row for row in read_rows(run.results) if row.story == POOLED], console)
+    report = write_report(run.path)
+    console.print(f"report: {report}", soft_wrap=True, highlight=False)
+    return report
+
+
+def _data(study: str, root: str | None, console: Console) -> tuple[Path, list[str]]:
+    """Folder of the recordings, and further text files for the language model."""
+    if study == SyntheticStudy.name:
+        folder = Path(root) if root else default_cache() / "demo" / "synthetic"
+        console.print(f"synthetic recordings: {folder}", soft_wrap=True, highlight=False)
+        write_synthetic(folder)
+        text = folder.parent / f"{folder.name}_corpus.txt"
+        if not text.is_file():
+            temporary = text.with_suffix(f".{os.getpid()}")
+            temporary.write_text(corpus(seed=1, n_characters=CORPUS_CHARACTERS), encoding="utf-8")
+            os.replace(temporary, text)
+        return folder, [str(text)]
+    if root is None:
+        raise MissingData(
+            f"no data folder for study {study}", "--root", f"Give it, or see `plasticode fetch {study} -h`."
+        )
+    folder = Path(root)
+    places = [Path(place) / PROSE for place in (os.environ.get("PLASTICODE_DATA", ""), folder.parent) if str(place)]
+    prose = next((str(place) for place in places if place.is_file()), None)
+    if prose is None:
+        console.print(f"no {PROSE} beside the data: the language model reads the training transcripts only")
+    return folder, [prose] if prose else []
+
+
+def _language_model(study: str, root: Path, texts: list[str], run: RunFolder, console: Console) -> None:
+    folder = RunFolder(run.language_model)
+    if folder.model.is_file():
+        return
+    console.rule("language model")
+    overrides = ["--config", str(CONFIGS / language_config(study)), "--data.root", str(root)]
+    _fit([*overrides, f"--data.paths={texts}"], folder)
+
+
+def _brain_model(study: str, root: Path, subject: str | None, run: RunFolder, console: Console) -> None:
+    if run.model.is_file():
+        return
+    console.rule("encoder and decoder")
+    overrides = [
+        "--config",
+        str(CONFIGS / f"{study}.yaml"),
+        "--data.root",
+        str(root),
+        "--data.language_model",
+        str(run.language_model),
+    ]
+    _fit([*overrides, *([f"--data.subjects=[{subject}]"] if subject else [])], run)
+
+
+def _fit(arguments: list[str], run: RunFolder) -> None:
+    if run.config.is_file():
+        run_lightning("fit", [], resume=str(run.path))
+    else:
+        run_lightning("fit", arguments, run_dir=str(run.path))
+
+
+def _score(root: Path, subject: str | None, run: RunFolder, search: Search, console: Console) -> list[ScoredStory]:
+    console.rule("stories never seen")
+    model = TrainedModel.load(run.path)
+    chosen = held_out(model, root, [subject] if subject else None)
+    run.write_json("search.json", asdict(search))
+    scored, _ = evaluate_run(run, root, prepared(chosen.study, chosen.recordings), search, "minilm")
+    return scored
+
+
+def _facts(study: str, root: Path, scored: list[ScoredStory], run: RunFolder) -> None:
+    """Voxel map, and on synthetic data the planted truth and the oracle."""
+    network = TrainedModel.load(run.path).network
+    masks = {story.reading.run.subject: story.reading.run for story in scored}
+    any_mask = next(iter(masks.values())).responses.mask
+    group = voxel_map(network, any_mask) if any_mask is not None else None
+    if group is not None:
+        save_map(group, run.path / "voxel_map.nii.gz")
+    facts = list(_against_truth(SyntheticStudy(root), masks, scored, run)) if study == SyntheticStudy.name else []
+    run.write_json("facts.json", facts)
+
+
+def _against_truth(
+    study: SyntheticStudy, runs: dict[str, Run], scored: list[ScoredStory], run: RunFolder
+) -> Iterator[dict[str, Any]]:
+    network = TrainedModel.load(run.path).network
+    for subject, recording in sorted(runs.items()):
+        mask, truth = recording.responses.mask, study.truth(subject).volume
+        image = voxel_map(network, mask, subject) if mask is not None else None
+        if image is None or mask is None:
+            continue
+        low, high = auc_interval(image, truth, mask)
+        who = "seen" if subject in network.facts.subjects else "unseen"
+        detail = f"95% interval {low:.3f} to {high:.3f}, chance .5, {who} subject, {int(truth.sum())} planted voxels"
+        yield {"name": f"voxel map AUC, {subject}", "value": area_under_curve(image, truth, mask), "detail": detail}
+    found = read_rows(run.results)
+    for subject in sorted(runs):
+        scores = [oracle(study, subject, s.reading.run.story) for s in scored if s.reading.run.subject == subject]
+        best = float(np.average([score.top1 for score in scores], weights=[score.n_windows for score in scores]))
+        own = next(r for r in found if (r.subject, r.story, r.metric) == (subject, POOLED, "latent_top1"))
+        detail = f"decoder {own.value:.3f} of oracle {best:.3f} (latent_top1), chance {own.chance:.3f}, {own.n_windows} windows"
+        yield {"name": f"share of the oracle, {subject}", "value": own.value / best, "detail": detail}

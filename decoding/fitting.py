@@ -1,0 +1,147 @@
+"""`plasticode fit | validate | test | predict`: LightningCLI in subclass mode, writing into a run folder."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from jsonargparse import ArgumentError, set_parsing_settings
+from lightning import LightningDataModule, LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+
+from ..datasets.errors import MissingData, WrongArgument
+from .run_folder import RunFolder
+
+# A config may name these and nothing else: importing a class runs its module's code.
+ALLOWED = ["plasticode", "lightning.pytorch.callbacks", "lightning.pytorch.loggers", "torch.optim"]
+EXTRA_ALLOWED = "PLASTICODE_ALLOW_IMPORTS"  # comma-separated packages of a user who trusts their own
+
+
+class RunCLI(LightningCLI):
+    """A LightningCLI whose `fit` fills a run folder: config before, logs and checkpoints during, the model after."""
+
+    def __init__(self, arguments: Sequence[str], run: RunFolder) -> None:
+        self.run_folder = run
+        super().__init__(
+            LightningModule,
+            LightningDataModule,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            save_config_callback=None,
+            seed_everything_default=0,
+            args=list(arguments),
+            parser_kwargs={"exit_on_error": False},
+        )
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        parser.set_defaults({"trainer.log_every_n_steps": 10, "trainer.num_sanity_val_steps": 0})
+
+    def instantiate_trainer(self, **settings: Any) -> Trainer:
+        """The config's trainer, with the run's loggers, checkpoints and progress bar unless it is a dry run."""
+        chosen = self.config_init[self.subcommand]["trainer"]
+        if self.subcommand == "fit" and not chosen.get("fast_dev_run"):
+            logs = self.run_folder.path / "logs"
+            settings["logger"] = [CSVLogger(logs, name="csv"), TensorBoardLogger(str(logs), name="tensorboard")]
+            settings["callbacks"] = [*(chosen.get("callbacks") or []), self._saver(), RichProgressBar()]
+        elif self.subcommand != "fit":
+            settings["logger"] = False
+        trainer: Trainer = super().instantiate_trainer(**settings)
+        return trainer
+
+    def _saver(self) -> ModelCheckpoint:
+        # Epochs are the unit of resuming: their batches and noise depend on their number only.
+        return ModelCheckpoint(
+            dirpath=self.run_folder.path / "checkpoints",
+            filename="best",
+            monitor="validation/loss",
+            save_last=True,
+            save_on_train_epoch_end=True,
+            enable_version_counter=False,
+        )
+
+    def before_fit(self) -> None:
+        if self.trainer.fast_dev_run:  # type: ignore[attr-defined]  # Lightning sets it
+            return
+        run = self.run_folder
+        run.path.mkdir(parents=True, exist_ok=True)
+        text = self._parser(self.subcommand).dump(self.config[self.subcommand], skip_none=False)
+        temporary = run.path / f".config.{os.getpid()}"
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(run.config)
+        run.write_versions()
+
+    def after_fit(self) -> None:
+        """Export the best weights by validation, in the form that needs neither Lightning nor pickle."""
+        saver = self.trainer.checkpoint_callback
+        if self.trainer.fast_dev_run or saver is None:  # type: ignore[attr-defined]  # Lightning sets it
+            return
+        best = torch.load(saver.best_model_path, map_location="cpu", weights_only=True)  # type: ignore[attr-defined]
+        self.model.load_state_dict(best["state_dict"])
+        self.model.export(self.run_folder.path)
+        split = getattr(self.datamodule, "split", None)
+        if split is not None:
+            self.run_folder.write_json("split.json", vars(split))
+
+
+def run_lightning(verb: str, arguments: Sequence[str], run_dir: str | None = None, resume: str | None = None) -> Path:
+    """Run one LightningCLI verb and return the run folder.
+
+    Parameters
+    ----------
+    verb
+        "fit", "validate", "test" or "predict".
+    arguments
+        What LightningCLI takes: `--config`, overrides.
+    run_dir
+        Folder of a new run (`runs/fit-<date>` by default).
+    resume
+        Folder of an interrupted run: its config and its last checkpoint are taken.
+
+    Raises `WrongArgument` for what the config's schema refuses and `MissingData` for a run without a checkpoint.
+    """
+    run = RunFolder.existing(resume) if resume else RunFolder(run_dir) if run_dir else RunFolder.dated(verb)
+    given = [verb, *arguments]
+    if resume:
+        given += ["--config", str(run.config)]
+        if run.last.is_file():
+            given += ["--ckpt_path", str(run.last)]
+        elif verb != "fit":
+            raise MissingData("no checkpoint", run.last, "Train the run first with `plasticode fit`.")
+    elif verb == "fit" and "--trainer.fast_dev_run" not in " ".join(arguments):
+        run.require_new()
+    allowed = [*ALLOWED, *filter(None, os.environ.get(EXTRA_ALLOWED, "").split(","))]
+    set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=allowed)
+    try:
+        with warnings.catch_warnings():
+            quieten()
+            RunCLI(given, run)
+    except ArgumentError as error:
+        raise WrongArgument(_first_lines(error), f"plasticode {verb}", f"See `plasticode {verb} --help`.") from error
+    return run.path
+
+
+def quieten() -> None:
+    """Silence what Lightning says about choices that are made on purpose here."""
+    for message in (
+        ".*does not have many workers.*",  # the windows come from a memory map: workers would only copy
+        ".*isinstance.*LeafSpec.*",  # deprecation inside Lightning 2.6 with this torch
+        ".*treespec, LeafSpec.*",
+        ".*exists and is not empty.*",  # a resumed run goes on in its folder
+        ".*resuming from a checkpoint that ended.*",
+        ".*`srun` command is available.*",
+        ".*GPU available but not used.*",
+        ".*Checkpoint directory .* exists and is not empty.*",
+        ".*tensorboardX.*",
+        ".*The number of training batches.*",
+    ):
+        warnings.filterwarnings("ignore", message=message)
+
+
+def _first_lines(error: Exception) -> str:
+    return " ".join(line.strip() for line in str(error).splitlines()[:3])

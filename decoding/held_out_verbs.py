@@ -1,0 +1,76 @@
+"""`plasticode decode` and `plasticode evaluate`: recordings that the run never saw, to text and to scores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+from rich.progress import track
+
+from .defaults import search_of
+from .evaluation import Evaluation
+from .held_out import HeldOut, held_out
+from .reading import Reader
+from .results import POOLED, print_table, write_rows
+from .run_folder import RunFolder
+from .scoring import DECODER, evaluate_run, prepared, rows_of, score, write_table
+from .trained import TrainedModel
+
+
+def decode(
+    run_dir: Path,
+    root: Path,
+    subjects: Sequence[str] | None,
+    stories: Sequence[str] | None,
+    out: Path,
+    console: Console,
+) -> None:
+    """Write subject, story, start, stop (s on the recording's clock) and text of every window to `out`."""
+    run = RunFolder.existing(run_dir)
+    model = TrainedModel.load(run.path)
+    chosen = held_out(model, root, subjects, stories)
+    say_passed_over(chosen, console)
+    reader, search, lines = Reader(model), search_of(run), []
+    for recording in track(prepared(chosen.study, chosen.recordings), description="decoding", console=console):
+        reading = reader.read(recording)
+        length = reading.rows * recording.repetition_time
+        for onset, text in zip(reading.onsets(), reader.write(reading, search), strict=True):
+            lines.append((recording.subject, recording.story, round(onset, 3), round(onset + length, 3), text))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_table(pd.DataFrame(lines, columns=["subject", "story", "start", "stop", "text"]), out)
+
+
+def evaluate(
+    run_dir: Path,
+    root: Path,
+    subjects: Sequence[str] | None,
+    stories: Sequence[str] | None,
+    out: Path | None,
+    semantic_model: str,
+    console: Console,
+) -> None:
+    """Score and print the table; without `out`, everything that the report shows is written into the run folder."""
+    run = RunFolder.existing(run_dir)
+    model = TrainedModel.load(run.path)
+    chosen = held_out(model, root, subjects, stories)
+    say_passed_over(chosen, console)
+    runs = prepared(chosen.study, chosen.recordings)
+    evaluation = Evaluation(Reader(model), search_of(run), semantic_model)
+    if out is None:
+        _, rows = evaluate_run(run, root, runs, search_of(run), semantic_model)
+    else:
+        rows = rows_of(score(evaluation, runs), DECODER)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_rows(rows, out)
+    print_table([row for row in rows if row.story == POOLED], console, evaluation.absent())
+
+
+def say_passed_over(chosen: HeldOut, console: Console) -> None:
+    """Name what is not scored, and why."""
+    reasons: dict[str, list[str]] = {}
+    for name, reason in chosen.passed_over.items():
+        reasons.setdefault(reason, []).append(name)
+    for reason, names in reasons.items():
+        console.print(f"refused, {reason}: {', '.join(sorted(names))}", markup=False, highlight=False, soft_wrap=True)

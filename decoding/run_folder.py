@@ -1,0 +1,84 @@
+"""A run is a folder: where its parts are, and what it says about the machine and the command that made it."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shlex
+import sys
+from collections.abc import Mapping
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from ..datasets.errors import MissingData, WrongArgument
+
+REPORTED = ("plasticode", "torch", "lightning", "nilearn", "nibabel", "numpy", "scipy", "scikit-learn", "himalaya")
+
+
+class RunFolder:
+    """Paths of a run. The folder is made when something is first written."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.config = self.path / "config.yaml"
+        self.split = self.path / "split.json"
+        self.last = self.path / "checkpoints" / "last.ckpt"
+        self.model = self.path / "model.json"
+        self.results = self.path / "results.json"
+        self.language_model = self.path / "language_model"
+
+    @classmethod
+    def dated(cls, name: str, parent: str | Path = "runs") -> RunFolder:
+        """A new folder `parent/name-YYYYMMDD-HHMMSS`."""
+        return cls(Path(parent) / f"{name}-{datetime.now().astimezone():%Y%m%d-%H%M%S}")
+
+    @classmethod
+    def existing(cls, path: str | Path) -> RunFolder:
+        """Raises `MissingData` unless the folder holds a run."""
+        folder = cls(path)
+        if not folder.path.is_dir() or not (folder.config.is_file() or folder.model.is_file()):
+            raise MissingData(
+                "no run in this folder", folder.path, "Give the folder that `plasticode fit` or `demo` made."
+            )
+        return folder
+
+    def require_new(self) -> None:
+        """Raise `WrongArgument` when there is a run already: nothing is overwritten."""
+        if self.config.is_file():
+            raise WrongArgument(
+                "there is a run in this folder already", self.path, f"Go on with --resume {self.path}, or name another."
+            )
+
+    def write_json(self, name: str, value: Any) -> Path:
+        """Write `name` whole or not at all."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        temporary = self.path / f".{name}.{os.getpid()}"
+        temporary.write_text(json.dumps(value, indent=1, ensure_ascii=False), encoding="utf-8")
+        os.replace(temporary, self.path / name)
+        return self.path / name
+
+    def write_versions(self) -> None:
+        """versions.json: packages, Python, hardware and the command."""
+        self.write_json("versions.json", {**versions(), "hardware": hardware(), "command": shlex.join(sys.argv)})
+
+
+def versions() -> Mapping[str, str]:
+    """Installed versions of the packages that matter to a result."""
+    found = {"python": platform.python_version()}
+    for package in REPORTED:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def hardware() -> str:
+    """Machine, cores and, where torch sees one, GPU."""
+    import torch  # here, so that --help does not wait for it
+
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
+    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, {gpu}"

@@ -1,0 +1,166 @@
+"""Scores a run and leaves in its folder everything that the report shows."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from rich.progress import track
+
+from ..datasets.errors import MissingData, PlasticodeError
+from ..datasets.prepare import prepare
+from ..datasets.study import Run, Study, study_class
+from .evaluation import ALONE, DECODER, FREQUENT, RIDGE, Evaluation, ScoredStory
+from .paired import paired_difference
+from .reading import Reader
+from .results import Row, StoryScores, rows_of_story, rows_pooled, write_rows
+from .ridge import FittedRidge, Ridge
+from .run_folder import RunFolder
+from .search import Search
+from .trained import TrainedModel
+
+TEXT_SCORES = ("cer", "wer", "bleu1", "semantic", "text_percentile")
+COMPARED = [(metric, RIDGE) for metric in ("latent_top1", "latent_percentile")]
+COMPARED += [(metric, system) for system in (ALONE, FREQUENT) for metric in TEXT_SCORES]
+
+
+def prepared(study: Study, recordings: Sequence[tuple[str, str, str]]) -> list[Run]:
+    """The recordings from the cache, made if need be, in order."""
+    chosen = set(recordings)
+    subjects, stories = ({recording[i] for recording in recordings} for i in (0, 1))
+    runs = prepare(study, subjects=sorted(subjects), stories=sorted(stories)) if recordings else []
+    return [run for run in runs if (run.subject, run.story, run.session) in chosen]
+
+
+def score(evaluation: Evaluation, runs: Sequence[Run]) -> list[ScoredStory]:
+    """Score recordings one after the other, with a progress bar."""
+    return [evaluation.score(run) for run in track(runs, description="decoding and scoring")]
+
+
+def rows_of(scored: Sequence[ScoredStory], system: str) -> list[Row]:
+    """Rows of one system: per story, then pooled by subject and quadrant."""
+    scores = [story.scores[system] for story in scored if system in story.scores]
+    return [row for one in scores for row in rows_of_story(one)] + rows_pooled(scores)
+
+
+def baselines_of_training(model: TrainedModel, root: str | Path) -> tuple[dict[str, FittedRidge], list[str], list[str]]:
+    """A ridge per person and the training texts, from the training runs, and notes on what could not be had."""
+    try:
+        study = study_class(model.split.study)(root)
+        runs = prepared(study, [r for r in study.recordings() if r[:2] in set(model.split.train)])
+        if not runs:
+            raise MissingData("none of the training runs", root, "Give the run's own data folder.")
+    except PlasticodeError as error:
+        return {}, [], [f"Baselines from training data (ridge, most frequent words) are left out: {error}"]
+    people = {run.subject for run in runs}
+    wide = max(run.responses.n_channels for run in runs)
+    ridge, notes = Ridge(model.features), []
+    if wide > ridge.max_channels:
+        notes.append(f"The ridge is left out: {wide} channels are more than its {ridge.max_channels}.")
+        people = set()
+    fitted = {person: ridge.fit([run for run in runs if run.subject == person]) for person in sorted(people)}
+    texts = {run.story: " ".join(word.text for word in run.words) for run in runs}
+    return fitted, [texts[story] for story in sorted(texts)], notes
+
+
+def write_scores(run: RunFolder, scored: Sequence[ScoredStory], notes: Sequence[str]) -> list[Row]:
+    """results.json, baselines.json, comparisons.json, windows.tsv, identification.npz and notes.json."""
+    rows = rows_of(scored, DECODER)
+    systems = (ALONE, FREQUENT, RIDGE)
+    baselines = [{**_plain(row), "system": system} for system in systems for row in rows_of(scored, system)]
+    run.write_json("baselines.json", baselines)
+    run.write_json("comparisons.json", comparisons(scored))
+    run.write_json("notes.json", list(notes))
+    _write_windows(run.path / "windows.tsv", scored)
+    _write_similarities(run.path / "identification.npz", scored)
+    write_rows(rows, run.results)
+    return rows
+
+
+def _plain(row: Row) -> dict[str, Any]:
+    """NaN is not JSON."""
+    return {
+        name: None if isinstance(value, float) and np.isnan(value) else value for name, value in asdict(row).items()
+    }
+
+
+def comparisons(scored: Sequence[ScoredStory]) -> list[dict[str, Any]]:
+    """Paired differences of the decoder to each baseline, per subject and quadrant."""
+    groups: dict[tuple[str, str], list[ScoredStory]] = {}
+    for story in scored:
+        own = story.scores[DECODER]
+        groups.setdefault((own.subject, own.quadrant), []).append(story)
+    return [
+        {"subject": subject, "quadrant": quadrant, **row}
+        for (subject, quadrant), group in groups.items()
+        for metric, system in COMPARED
+        if (row := _compare(group, metric, system)) is not None
+    ]
+
+
+def _compare(group: Sequence[ScoredStory], metric: str, system: str) -> dict[str, Any] | None:
+    pairs: list[tuple[StoryScores, StoryScores]] = [
+        (story.scores[DECODER], story.scores[system]) for story in group if system in story.scores
+    ]
+    if not pairs or any(not scores.has(metric) for pair in pairs for scores in pair):
+        return None
+    ours, theirs = (np.concatenate([np.diagonal(pair[side].pairs[metric]) for pair in pairs]) for side in (0, 1))
+    names = [pair[0].story for pair in pairs for _ in range(pair[0].n_windows)]
+    found = paired_difference(ours, theirs, names)
+    labels = {"metric": metric, "system_a": DECODER, "system_b": system, "difference": found.value}
+    return labels | {"ci_low": found.ci_low, "ci_high": found.ci_high, "p": found.p, "n_windows": found.n_windows}
+
+
+def _write_windows(path: Path, scored: Sequence[ScoredStory]) -> None:
+    rows = [
+        {
+            "subject": story.reading.run.subject,
+            "story": story.reading.run.story,
+            "start": round(story.reading.onsets()[i], 3),
+            "stop": round(story.reading.onsets()[i] + story.reading.rows * story.reading.run.repetition_time, 3),
+            "decoded": story.texts[DECODER][i],
+            "true": story.reading.true[i],
+            "alone": story.texts[ALONE][i],
+        }
+        for story in scored
+        for i in story.kept
+    ]
+    write_table(pd.DataFrame(rows), path)
+
+
+def write_table(table: pd.DataFrame, path: Path) -> None:
+    """Write a .tsv whole or not at all."""
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    table.to_csv(temporary, sep="\t", index=False)
+    os.replace(temporary, path)
+
+
+def _write_similarities(path: Path, scored: Sequence[ScoredStory]) -> None:
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    arrays = {f"{story.reading.run.subject}/{story.reading.run.story}": story.similarity for story in scored}
+    with temporary.open("wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **arrays)
+    os.replace(temporary, path)
+
+
+def evaluate_run(
+    run: RunFolder,
+    root: str | Path,
+    runs: Sequence[Run],
+    search: Search,
+    semantic_model: str,
+    notes: Sequence[str] = (),
+) -> tuple[list[ScoredStory], list[Row]]:
+    """Score recordings with a run's model beside all baselines, and write everything into its folder."""
+    model = TrainedModel.load(run.path)
+    ridges, texts, missing = baselines_of_training(model, root)
+    evaluation = Evaluation(Reader(model), search, semantic_model, ridges, texts)
+    scored = score(evaluation, runs)
+    said = [f"{metric} is left out: {reason}" for metric, reason in evaluation.absent().items()]
+    rows = write_scores(run, scored, [*notes, *missing, *said])
+    return scored, rows
