@@ -167,5 +167,5 @@ def _against_truth(
         scores = [oracle(study, subject, s.reading.run.story) for s in scored if s.reading.run.subject == subject]
         best = float(np.average([score.top1 for score in scores], weights=[score.n_windows for score in scores]))
         own = next(r for r in found if (r.subject, r.story, r.metric) == (subject, POOLED, "latent_top1"))
-        detail = f"decoder {own.value:.3f} of oracle {best:.3f} (latent_top1), chance {own.chance:.3f}, {own.n_windows} windows"
+        detail = f"latent_top1 {own.value:.3f} of {best:.3f}, chance {own.chance:.3f}, {own.n_windows} windows"
         yield {"name": f"share of the oracle, {subject}", "value": own.value / best, "detail": detail}

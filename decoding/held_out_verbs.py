@@ -10,12 +10,12 @@ from rich.console import Console
 from rich.progress import track
 
 from .defaults import search_of
-from .evaluation import Evaluation
+from .evaluation import DECODER, Evaluation
 from .held_out import HeldOut, held_out
 from .reading import Reader
 from .results import POOLED, print_table, write_rows
 from .run_folder import RunFolder
-from .scoring import DECODER, evaluate_run, prepared, rows_of, score, write_table
+from .scoring import evaluate_run, prepared, rows_of, score, write_table
 from .trained import TrainedModel
 
 
