@@ -75,6 +75,7 @@ def print_plan(files: Sequence[RemoteFile], root: Path, console: Console | None 
 
 
 def print_estimate(estimates: Sequence[Estimate], console: Console | None = None) -> None:
+    """What would come, about, by kind of file and in all."""
     console = console or Console()
     for about in estimates:
         _line(console, f"about {decimal(about.size):>10}  {about.count:4d} files  {about.pattern}")

@@ -38,6 +38,8 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Tier:
+    """What one annotator marked: intervals that follow each other, or points."""
+
     name: str
     intervals: tuple[Interval, ...]
 

@@ -11,6 +11,7 @@ belongs to the voxel (and person), not to one input, so the rates are a map of t
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -69,19 +70,27 @@ class VoxelBottleneck(nn.Module):
         People with a deviation of their own; an unseen person (index -1) has the group's gates.
     openness
         Gates at the start, in (0, 1).
+    smoothness
+        Standard deviation in voxels of the Gaussian by which the gates' logits are smoothed: neighbours respond
+        alike, so they share what the training finds about them. 0 leaves every voxel to itself.
     """
 
-    def __init__(self, grid: tuple[int, int, int], n_subjects: int, openness: float = 0.5) -> None:
+    kernel: Tensor
+
+    def __init__(
+        self, grid: tuple[int, int, int], n_subjects: int, openness: float = 0.5, smoothness: float = 1.0
+    ) -> None:
         super().__init__()
         start = torch.logit(torch.tensor(openness)).item()
         self.group = nn.Parameter(torch.full(grid, start))
         self.deviation = nn.Parameter(torch.zeros(n_subjects, *grid))
+        self.register_buffer("kernel", _gaussian(smoothness), persistent=False)
 
     def gates(self, subject: Int[Tensor, " batch"]) -> Float[Tensor, "batch x y z"]:
         """lambda in (0, 1) of each person's voxels."""
         unseen = torch.zeros_like(self.group)[None]
-        own = torch.cat((self.deviation, unseen))[subject]
-        return torch.sigmoid(self.group + own).clamp(max=1 - 1e-6)
+        logits = smooth(self.group + torch.cat((self.deviation, unseen)), self.kernel)
+        return torch.sigmoid(logits).clamp(max=1 - 1e-6)[subject]
 
     def forward(
         self, volumes: Float[Tensor, "batch time x y z"], subject: Int[Tensor, " batch"]
@@ -94,6 +103,25 @@ class VoxelBottleneck(nn.Module):
     def rate(self, subject: Int[Tensor, " batch"]) -> Float[Tensor, "batch x y z"]:
         """Nats per voxel and row."""
         return voxel_rate(self.gates(subject))
+
+
+def smooth(volumes: Float[Tensor, "batch x y z"], kernel: Float[Tensor, " tap"]) -> Float[Tensor, "batch x y z"]:
+    """Convolved with the kernel along each axis; the edge goes on as it is."""
+    reach = len(kernel) // 2
+    padded = nn.functional.pad(volumes[:, None], (reach,) * 6, mode="replicate")
+    for axis in range(3):
+        shape = [1, 1, 1, 1, 1]
+        shape[2 + axis] = len(kernel)
+        padded = nn.functional.conv3d(padded, kernel.view(shape))
+    return padded[:, 0]
+
+
+def _gaussian(deviation: float) -> Float[Tensor, " tap"]:
+    """A kernel that sums to 1 and reaches three standard deviations."""
+    reach = math.ceil(3 * deviation)
+    distance = torch.arange(-reach, reach + 1.0)
+    kernel = torch.exp(-0.5 * (distance / max(deviation, 1e-6)) ** 2)
+    return kernel / kernel.sum()
 
 
 def voxel_rate(gate: Float[Tensor, "*voxel"]) -> Float[Tensor, "*voxel"]:

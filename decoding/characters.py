@@ -35,9 +35,9 @@ def fold(text: str) -> str:
     Idempotent. English keeps a-z, 0-9 and '; Chinese, accented and cursive scripts keep their characters. Both what is
     decoded and what was heard pass through here, so that no score depends on punctuation or case.
     """
-    # Lower case can undo the composition ("İ"), so the text is composed again after it.
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).lower())
-    return " ".join(word for word in folded.translate(_FOLDING).split() if word.strip("'"))
+    folded = unicodedata.normalize("NFKC", text).lower().translate(_FOLDING)
+    # Lower case can undo the composition ("İ"), and what stood around a joiner can now be composed.
+    return " ".join(word for word in unicodedata.normalize("NFKC", folded).split() if word.strip("'"))
 
 
 class Characters:

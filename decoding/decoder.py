@@ -103,6 +103,8 @@ class CharDecoder(nn.Module):
 
 
 class Block(nn.Module):
+    """One layer: self-attention, cross-attention to the latents where there are any, feed-forward; normed first."""
+
     def __init__(self, width: int, heads: int, n_latent: int, dropout: float) -> None:
         super().__init__()
         self.attention = SelfAttention(width, heads, dropout)
@@ -126,6 +128,8 @@ class Block(nn.Module):
 
 
 class SelfAttention(nn.Module):
+    """Causal attention to the characters so far, with rotary positions."""
+
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
         self.heads = heads
@@ -147,6 +151,8 @@ class SelfAttention(nn.Module):
 
 
 class GatedCrossAttention(nn.Module):
+    """Attention to the latents, nearest to where each row's text is expected; with the gate shut it adds nothing."""
+
     def __init__(self, width: int, heads: int, n_latent: int) -> None:
         super().__init__()
         self.heads = heads

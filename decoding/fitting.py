@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import pickle
+import re
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,8 +17,9 @@ from lightning import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
-from ..datasets.errors import MissingData, WrongArgument
+from ..datasets.errors import BrokenData, MissingData, WrongArgument
 from .run_folder import RunFolder
 
 # A config may name these and nothing else: importing a class runs its module's code.
@@ -41,6 +45,14 @@ class RunCLI(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.set_defaults({"trainer.log_every_n_steps": 10, "trainer.num_sanity_val_steps": 0})
+
+    def instantiate_classes(self) -> None:
+        """Values of the right type that a class refuses are the user's error too."""
+        try:
+            super().instantiate_classes()
+        except (TypeError, ValueError, MisconfigurationException) as error:
+            where = f"plasticode {self.subcommand}"
+            raise WrongArgument(_first_lines(error), where, f"See `{where} --print_config`.") from error
 
     def instantiate_trainer(self, **settings: Any) -> Trainer:
         """The config's trainer, with the run's loggers, checkpoints and progress bar unless it is a dry run."""
@@ -103,13 +115,15 @@ def run_lightning(verb: str, arguments: Sequence[str], run_dir: str | None = Non
     resume
         Folder of an interrupted run: its config and its last checkpoint are taken.
 
-    Raises `WrongArgument` for what the config's schema refuses and `MissingData` for a run without a checkpoint.
+    Raises `WrongArgument` for what the config's schema refuses, `MissingData` for a run without a checkpoint, and
+    `BrokenData` for a checkpoint that is damaged or of another model.
     """
     run = RunFolder.existing(resume) if resume else RunFolder(run_dir) if run_dir else RunFolder.dated(verb)
     given = [verb, *arguments]
     if resume:
         given += ["--config", str(run.config)]
         if run.last.is_file():
+            _require_readable(run.last)
             given += ["--ckpt_path", str(run.last)]
         elif verb != "fit":
             raise MissingData("no checkpoint", run.last, "Train the run first with `plasticode fit`.")
@@ -122,13 +136,32 @@ def run_lightning(verb: str, arguments: Sequence[str], run_dir: str | None = Non
             quieten()
             RunCLI(given, run)
     except ArgumentError as error:
-        raise WrongArgument(_first_lines(error), f"plasticode {verb}", f"See `plasticode {verb} --help`.") from error
+        raise WrongArgument(_reason(error), f"plasticode {verb}", f"See `plasticode {verb} --help`.") from error
+    except UnicodeDecodeError as error:
+        raise WrongArgument("a config is not UTF-8 text", f"plasticode {verb}", "Give a YAML file.") from error
+    except RuntimeError as error:
+        if "loading state_dict" not in str(error):
+            raise
+        raise BrokenData(
+            f"the checkpoint is of another model: {_first_lines(error)}", run.last, "Use the config that it came from."
+        ) from error
     return run.path
+
+
+def _require_readable(checkpoint: Path) -> None:
+    try:
+        torch.load(checkpoint, map_location="meta", weights_only=True)
+    except (RuntimeError, EOFError, OSError, pickle.UnpicklingError) as error:
+        raise BrokenData(
+            f"the checkpoint cannot be read: {_first_lines(error)}", checkpoint, "Remove it to begin the run again."
+        ) from error
 
 
 def quieten() -> None:
     """Silence what Lightning says about choices that are made on purpose here."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     for message in (
+        ".*LightningCLI's args parameter.*",  # the console script and the demo both pass them
         ".*does not have many workers.*",  # the windows come from a memory map: workers would only copy
         ".*isinstance.*LeafSpec.*",  # deprecation inside Lightning 2.6 with this torch
         ".*treespec, LeafSpec.*",
@@ -139,8 +172,24 @@ def quieten() -> None:
         ".*Checkpoint directory .* exists and is not empty.*",
         ".*tensorboardX.*",
         ".*The number of training batches.*",
+        ".*LightningCLI's args parameter.*",
     ):
         warnings.filterwarnings("ignore", message=message)
+    for chatter in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.seed"):
+        logging.getLogger(chatter).setLevel(logging.WARNING)
+
+
+# What jsonargparse says beside the reason: the types that it tried.
+NOISE = re.compile(
+    r"Does not validate against|Subtypes:|Errors:|Expected a <class 'NoneType'>|Given value|Subclass types"
+)
+NOISE_REMEDY = re.compile(r"denied by the .* to allow it")
+
+
+def _reason(error: Exception) -> str:
+    lines = [line.strip().removeprefix("- ") for line in str(error).splitlines()]
+    said = " ".join([line for line in lines if line and not NOISE.match(line)][:5])
+    return NOISE_REMEDY.sub(f"name its package in the environment variable {EXTRA_ALLOWED} to allow it", said)
 
 
 def _first_lines(error: Exception) -> str:

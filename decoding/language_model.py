@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ..datasets.errors import BrokenData, MissingData
+from ..datasets.errors import BrokenData, MissingData, WrongArgument
 from .characters import Characters
 from .decoder import CharDecoder
 from .word_vectors import WordVectors
@@ -33,6 +35,16 @@ class DecoderSize:
     heads: int = 6
     n_latent: int = 64
     dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        if min(self.heads, self.layers, self.n_latent) < 1 or self.width < 1 or self.width % (2 * self.heads):
+            raise WrongArgument(
+                f"width {self.width}, {self.heads} heads, {self.layers} layers, {self.n_latent} latent features",
+                "model.size",
+                "Give at least one of each, and as width a multiple of twice the heads.",
+            )
+        if not 0 <= self.dropout < 1:
+            raise WrongArgument(f"dropout {self.dropout}", "model.size", "Give a share from 0 to below 1.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,12 +75,13 @@ class LanguageModel:
     @classmethod
     def load(cls, folder: Path) -> LanguageModel:
         """Read it back; raises `MissingData` or `BrokenData` naming the folder."""
-        tensors, about = read_model(folder, "plasticode language model 1")
-        characters, size = Characters(about["symbols"]), DecoderSize(**about["size"])
-        decoder = CharDecoder(len(characters), **about["size"])
-        vectors = WordVectors(about["vocabulary"], tensors.pop("word_vectors").numpy().astype(np.float32))
-        load_weights(decoder, {name.removeprefix("decoder."): value for name, value in tensors.items()}, folder)
-        return cls(decoder, size, characters, vectors, tuple(about["sources"]), tuple(about["stories"]))
+        with understood(folder):
+            tensors, about = read_model(folder, "plasticode language model 1")
+            characters, size = Characters(about["symbols"]), DecoderSize(**about["size"])
+            decoder = CharDecoder(len(characters), **about["size"])
+            vectors = WordVectors(about["vocabulary"], tensors.pop("word_vectors").numpy().astype(np.float32))
+            load_weights(decoder, {name.removeprefix("decoder."): value for name, value in tensors.items()}, folder)
+            return cls(decoder, size, characters, vectors, tuple(about["sources"]), tuple(about["stories"]))
 
 
 def write_model(folder: Path, tensors: dict[str, Tensor], about: dict[str, Any]) -> None:
@@ -76,6 +89,8 @@ def write_model(folder: Path, tensors: dict[str, Tensor], about: dict[str, Any])
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / f".model.{os.getpid()}"
     save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, temporary)
+    # Until the new description is there the folder holds no finished model: two models are never mixed.
+    (folder / "model.json").unlink(missing_ok=True)
     os.replace(temporary, folder / "model.safetensors")
     temporary.write_text(json.dumps(about, ensure_ascii=False, indent=1), encoding="utf-8")
     os.replace(temporary, folder / "model.json")
@@ -95,6 +110,19 @@ def read_model(folder: Path, form: str) -> tuple[dict[str, Tensor], dict[str, An
             f"holds a {about.get('format', 'model of unknown form')!r}, not a {form!r}", folder, "Give another folder."
         )
     return tensors, about
+
+
+@contextmanager
+def understood(folder: Path) -> Iterator[None]:
+    """Turn a description that lacks or contradicts what the model needs into one `BrokenData`."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise BrokenData(
+            f"model.json and the weights do not describe a model: {error}",
+            folder,
+            "Export it again from its checkpoint.",
+        ) from error
 
 
 def load_weights(module: torch.nn.Module, tensors: dict[str, Tensor], where: Path) -> None:

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from ..datasets.errors import WrongArgument
 from .bottleneck import LatentBottleneck, Posterior, VoxelBottleneck
 from .decoder import CharDecoder, Memory
 from .encoder import ChannelEncoder, VolumeEncoder
@@ -42,7 +43,8 @@ class DataFacts:
 class NetworkSize:
     """Sizes of encoder and latent, and where there is a bottleneck.
 
-    `width` and `places` concern volumes only. `openness` is the gates' value at the start.
+    `width` and `places` concern volumes only. `openness` is the gates' value at
+    the start, `smoothness` the width of what they share, in voxels.
     """
 
     n_features: int = 128
@@ -53,6 +55,17 @@ class NetworkSize:
     on_voxels: bool = True
     on_latent: bool = True
     openness: float = 0.5
+
+    def __post_init__(self) -> None:
+        if min(self.n_features, self.hidden, self.width, self.places) < 1 or not 0 <= self.dropout < 1:
+            raise WrongArgument(
+                f"n_features {self.n_features}, hidden {self.hidden}, width {self.width}, places {self.places}, "
+                f"dropout {self.dropout}",
+                "model.size",
+                "Give sizes of at least 1 and a dropout from 0 to below 1.",
+            )
+
+    smoothness: float = 1.0
 
 
 class BrainToTextNetwork(nn.Module):
@@ -81,7 +94,9 @@ class BrainToTextNetwork(nn.Module):
                 facts.n_channels, people, facts.reach, size.n_features, size.hidden, size.dropout
             )
         else:
-            self.voxels = VoxelBottleneck(facts.grid, people, size.openness) if size.on_voxels else None
+            self.voxels = (
+                VoxelBottleneck(facts.grid, people, size.openness, size.smoothness) if size.on_voxels else None
+            )
             self.encoder = VolumeEncoder(
                 facts.grid, facts.reach, size.n_features, size.width, size.places, size.hidden, size.dropout
             )

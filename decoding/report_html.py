@@ -21,10 +21,12 @@ class Markup:
 
 
 def escaped(value: str | Markup) -> str:
+    """HTML of plain text, with its special characters escaped; markup stays as it is."""
     return value.html if isinstance(value, Markup) else escape(value)
 
 
 def joined(pieces: Iterable[Markup]) -> Markup:
+    """The pieces, one per line."""
     return Markup("\n".join(piece.html for piece in pieces))
 
 
@@ -49,6 +51,7 @@ def panels(images: Sequence[Markup], caption: str | Markup) -> Markup:
 
 
 def details(summary: str, content: Markup, *, opened: bool = False) -> Markup:
+    """A part of the page that opens and closes under its summary."""
     return Markup(f"<details{' open' if opened else ''}><summary>{escape(summary)}</summary>{content.html}</details>")
 
 
@@ -58,6 +61,7 @@ def absent(message: str) -> Markup:
 
 
 def section(title: str, *content: Markup) -> Markup:
+    """A headed section of the page."""
     return element("section", element("h2", title) + joined(content))
 
 

@@ -45,6 +45,7 @@ MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
 
 
 def label(metric: str) -> str:
+    """What a metric is called in a table; a name without a label stays as it is."""
     return LABELS.get(metric, metric)
 
 
@@ -55,6 +56,7 @@ def phrase(metric: str) -> str:
 
 
 def direction(metric: str) -> str:
+    """Which way of a metric is better."""
     return "lower is better" if metric in LOWER_IS_BETTER else "higher is better"
 
 
@@ -67,10 +69,12 @@ def number(value: float, digits: int = 3) -> str:
 
 
 def interval(low: float, high: float) -> str:
+    """Both bounds, or a dash where one is undefined."""
     return DASH if math.isnan(low) or math.isnan(high) else f"{number(low)} to {number(high)}"
 
 
 def spread(mean: float, sd: float) -> str:
+    """Mean and standard deviation, or a dash where they are undefined."""
     return DASH if math.isnan(mean) else f"{number(mean)} ± {number(sd)}"
 
 
@@ -111,4 +115,5 @@ def listed(names: list[str]) -> str:
 
 
 def plural(count: int, noun: str, many: str = "") -> str:
+    """The count with its noun; `many` is the plural where an s does not make it."""
     return f"{count} {noun if count == 1 else many or noun + 's'}"

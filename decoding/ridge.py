@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from himalaya.kernel_ridge import KernelRidgeCV
 from himalaya.ridge import RidgeCV
 from jaxtyping import Float32, Float64
 from sklearn.model_selection import GroupKFold
@@ -35,7 +36,9 @@ class Ridge:
         y = np.concatenate([self.features.of(run).features for run in runs])
         groups = np.concatenate([np.full(run.responses.n_rows, i) for i, run in enumerate(runs)])
         folds = list(GroupKFold(min(5, len(runs))).split(x, groups=groups)) if len(runs) > 1 else 5
-        model = RidgeCV(alphas=PENALTIES, cv=folds, solver_params={"progress_bar": False, "warn": False})
+        # One and the same regression: its kernel form is the quick one where there are more features than rows.
+        wide = x.shape[1] > x.shape[0]
+        model = KernelRidgeCV(alphas=PENALTIES, cv=folds) if wide else RidgeCV(alphas=PENALTIES, cv=folds)
         return FittedRidge(self, model.fit(x, y))
 
 
@@ -44,7 +47,7 @@ class FittedRidge:
     """A `Ridge` with its weights."""
 
     ridge: Ridge
-    model: RidgeCV
+    model: RidgeCV | KernelRidgeCV
 
     def similarity(self, run: Run, starts: Sequence[int], rows: int) -> Float64[np.ndarray, "window window"]:
         """Of each window's predicted features to each window's true ones."""

@@ -62,7 +62,6 @@ class StoryWindows(LightningDataModule):
         self.window = window or WindowShape()
         self.stories_per_batch, self.windows_per_story = stories_per_batch, windows_per_story
         self.steps_per_epoch, self.seed = steps_per_epoch, seed
-        self.people: list[str] = []
         self.train: WindowSet | None = None
 
     def setup(self, stage: str | None = None) -> None:
@@ -152,7 +151,9 @@ class StoryWindows(LightningDataModule):
         """The runs held out for the test, one batch each; read here for the first time."""
         assert self.train is not None
         study = study_class(self.study_name)(self.root)
-        runs = [run for s, t in self.split.test for run in prepare(study, subjects=[s], stories=[t])]
+        # Channels without a place cannot be carried over to people who were not trained on.
+        named = [(s, t) for s, t in self.split.test if self.unfold or s in self.facts.subjects]
+        runs = [run for s, t in named for run in prepare(study, subjects=[s], stories=[t])]
         # Masks of people who were not trained on are new: they join the others on the same grid.
         self.unfold = Unfold([*self.train.runs, *self.watched.runs, *runs]) if self.unfold else None
         return DataLoader(WholeRuns(self._windows(runs)), batch_size=None)
@@ -163,4 +164,4 @@ class StoryWindows(LightningDataModule):
 
     def _windows(self, runs: Sequence[Run]) -> WindowSet:
         characters = self.language_model.characters
-        return WindowSet(runs, self.features, characters, self.people, self.window, self.unfold)
+        return WindowSet(runs, self.features, characters, self.facts.subjects, self.window, self.unfold)

@@ -7,6 +7,7 @@ the responses and the text of a window meet.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,7 +70,8 @@ class TextFeatures:
 
     def _raw(self, run: Run) -> tuple[Float32[np.ndarray, "time feature"], list[str]]:
         n_rows = run.responses.n_rows
-        words = [(int(word.onset // run.repetition_time), fold(word.text)) for word in run.words]
+        # A word on a row's own time belongs to it, however the division rounds: (35 * 2.0045) // 2.0045 is 34.
+        words = [(math.floor(word.onset / run.repetition_time + 1e-6), fold(word.text)) for word in run.words]
         words = [(row, part) for row, text in words if 0 <= row < n_rows for part in text.split()]
         rows = np.array([row for row, _ in words], dtype=np.int64)
         raw = np.zeros((n_rows, self.n_features), np.float32)

@@ -16,7 +16,7 @@ import torch
 from ..datasets.windows import WindowShape
 from .characters import Characters
 from .decoder import CharDecoder
-from .language_model import DecoderSize, load_weights, read_model, write_model
+from .language_model import DecoderSize, load_weights, read_model, understood, write_model
 from .network import BrainToTextNetwork, DataFacts, NetworkSize
 from .text_features import TextFeatures
 from .word_vectors import WordVectors
@@ -80,24 +80,25 @@ class TrainedModel:
     @classmethod
     def load(cls, folder: Path) -> TrainedModel:
         """Read it back, in evaluation mode; raises `MissingData` or `BrokenData` naming the folder."""
-        tensors, about = read_model(folder, FORM)
-        characters, decoder_size = Characters(about["symbols"]), DecoderSize(**about["decoder"])
-        vectors = WordVectors(about["vocabulary"], _array(tensors.pop("word_vectors")))
-        features = TextFeatures(vectors, _array(tensors.pop("text_mean")), _array(tensors.pop("text_scale")))
-        decoder = CharDecoder(len(characters), **about["decoder"])
-        size = NetworkSize(**about["size"])
-        network = BrainToTextNetwork(_facts(about["facts"]), size, decoder, decoder_size.n_latent)
-        load_weights(network, {name.removeprefix("network."): value for name, value in tensors.items()}, folder)
-        return cls(
-            network.eval(),
-            decoder_size,
-            characters,
-            features,
-            WindowShape(**about["window"]),
-            Split.of(about["split"]),
-            tuple(about["language_stories"]),
-            about["notes"],
-        )
+        with understood(folder):
+            tensors, about = read_model(folder, FORM)
+            characters, decoder_size = Characters(about["symbols"]), DecoderSize(**about["decoder"])
+            vectors = WordVectors(about["vocabulary"], _array(tensors.pop("word_vectors")))
+            features = TextFeatures(vectors, _array(tensors.pop("text_mean")), _array(tensors.pop("text_scale")))
+            decoder = CharDecoder(len(characters), **about["decoder"])
+            size = NetworkSize(**about["size"])
+            network = BrainToTextNetwork(_facts(about["facts"]), size, decoder, decoder_size.n_latent)
+            load_weights(network, {name.removeprefix("network."): value for name, value in tensors.items()}, folder)
+            return cls(
+                network.eval(),
+                decoder_size,
+                characters,
+                features,
+                WindowShape(**about["window"]),
+                Split.of(about["split"]),
+                tuple(about["language_stories"]),
+                about["notes"],
+            )
 
 
 def _facts(record: dict[str, Any]) -> DataFacts:

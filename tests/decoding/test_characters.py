@@ -1,0 +1,70 @@
+"""Oracles: hand-made folds, round trips, and any text that hypothesis can think of."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from plasticode.decoding.characters import Characters, fold, padded
+
+TRICKY = "aAbΣσéßİŉﬁ한글中文'’`´-_.,!? \t\n0५\u00ad\u200d\u0301\u1100\u1161\u0130\u0307"
+
+
+@settings(deadline=None, max_examples=150, database=None)
+@given(st.text() | st.text(alphabet=TRICKY))
+def test_folding_twice_is_folding_once(text: str) -> None:
+    assert fold(fold(text)) == fold(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "folded"),
+    [
+        ("The CAT,  didn't\tsit!", "the cat didn't sit"),
+        ("‘rock’ `n` roll", "'rock' 'n' roll"),
+        ("a -- ' -- b", "a b"),
+        ("naïve Straße", "naïve straße"),
+        ("中文，字", "中文 字"),
+        ("hel\u00adlo", "hello"),
+        ("e\u00ad\u0301", "é"),
+        ("well-known", "well known"),
+        ("...", ""),
+    ],
+)
+def test_folding_keeps_letters_of_every_script_and_the_apostrophe(text: str, folded: str) -> None:
+    assert fold(text) == folded
+
+
+def test_encoding_and_decoding_give_the_folded_text_back() -> None:
+    characters = Characters.of(["The quick brown fox, isn't it"])
+    assert characters.decode(characters.encode("Isn't the FOX quick?")) == "isn't the fox quick"
+
+
+def test_the_beginning_and_padding_write_nothing() -> None:
+    characters = Characters("ab ")
+    assert characters.decode([Characters.BEGIN, 1, 2, Characters.BEGIN]) == "ab"
+    assert Characters.BEGIN not in characters.encode("ab ba")
+    assert len(characters) == 4
+
+
+def test_characters_outside_the_alphabet_are_left_out() -> None:
+    assert Characters("ab ").decode(Characters("ab ").encode("axb ya")) == "ab a"
+
+
+def test_the_alphabet_comes_from_the_data_without_rare_characters() -> None:
+    texts = ["abba " * 100, "z"]
+    assert Characters.of(texts, share=0.01).symbols == " ab"
+    assert Characters.of(texts).symbols == " abz"
+    assert Characters.of(["中"]).symbols == " 中"
+
+
+def test_the_space_is_its_own_character() -> None:
+    characters = Characters("b a")
+    assert characters.decode([characters.space]) == " "
+
+
+def test_repeated_symbols_are_refused() -> None:
+    with pytest.raises(ValueError, match="repeat"):
+        Characters("aba")
+
+
+def test_padding_fills_short_texts_with_the_beginning() -> None:
+    assert torch.equal(padded([[1, 2, 3], [], [4]]), torch.tensor([[1, 2, 3], [0, 0, 0], [4, 0, 0]]))

@@ -1,0 +1,285 @@
+"""Training through the front door: interrupted = uninterrupted, a planted signal is learned, and what `fit` refuses."""
+
+import json
+import math
+import os
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from plasticode.datasets.design import SyntheticDesign
+from plasticode.datasets.errors import Leak, MissingData, PlasticodeError, WrongArgument
+from plasticode.datasets.study import Responses
+from plasticode.datasets.synthetic import write_synthetic
+from plasticode.decoding.bottleneck import Posterior
+from plasticode.decoding.identification import top_pairs
+from plasticode.decoding.language_model import LanguageModel
+from plasticode.decoding.reading import Reader
+from plasticode.decoding.trained import TrainedModel
+from safetensors.torch import load_file
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # Lightning warns about itself while it is imported
+    from plasticode.decoding import story_module
+    from plasticode.decoding.fitting import run_lightning
+    from plasticode.decoding.pretraining import CharLanguageModel, character_loss
+    from plasticode.decoding.training import BrainToText, info_nce
+
+EPOCHS = 4
+STORIES = ("amber", "birch", "cedar", "dune", "ember", "fjord")
+
+
+@pytest.fixture(scope="module")
+def planted_tree(tmp_path_factory):
+    """Two people, four stories of 80 s, as a BIDS tree; prepared in a cache of its own."""
+    root = tmp_path_factory.mktemp("study")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PLASTICODE_CACHE", str(root / "cache"))
+        yield write_synthetic(root / "bids", SyntheticDesign.small(train=("amber", "birch")), progress=False).root
+
+
+def config(folder, model, data, epochs=EPOCHS, **trainer):
+    """A config file (JSON is YAML) as `fit` takes it."""
+    quiet = {"enable_model_summary": False, "enable_progress_bar": True, "accelerator": "cpu"}
+    parts = {"trainer": {"max_epochs": epochs, "gradient_clip_val": 1.0, **quiet, **trainer}}
+    parts |= {
+        "model": dict(zip(("class_path", "init_args"), model)),
+        "data": dict(zip(("class_path", "init_args"), data)),
+    }
+    path = folder / "given.yaml"
+    path.write_text(json.dumps(parts))
+    return ["--config", str(path)]
+
+
+def language_config(folder, tree, **data):
+    decoder = {"width": 16, "layers": 1, "heads": 2, "n_latent": 6, "dropout": 0.2}
+    stories = {"study": "synthetic", "root": str(tree), "excluded_stories": ["lagoon"], "validation_stories": ["kelp"]}
+    sizes = {"length": 32, "batch_size": 4, "steps_per_epoch": 3, "word_features": 6}
+    return config(
+        folder,
+        ("plasticode.decoding.pretraining.CharLanguageModel", {"size": decoder, "learning_rate": 0.01}),
+        ("plasticode.decoding.corpus_module.TextCorpus", {**stories, **sizes, **data}),
+    )
+
+
+def brain_config(folder, tree, language_model, data=None, **changes):
+    size = {"n_features": 8, "hidden": 8, "width": 2, "places": 8, "dropout": 0.3}
+    stories = {
+        "study": "synthetic",
+        "root": str(tree),
+        "language_model": str(language_model),
+        "validation_stories": ["kelp"],
+        "test_stories": ["lagoon"],
+        "test_subjects": ["sub-02"],
+        "stories_per_batch": 2,
+        "windows_per_story": 3,
+        "steps_per_epoch": 3,
+    }
+    return config(
+        folder,
+        ("plasticode.decoding.training.BrainToText", {"size": size, "objective": {"decoded_windows": 2}}),
+        ("plasticode.decoding.story_module.StoryWindows", stories | (data or {})),
+        **changes,
+    )
+
+
+@pytest.fixture(scope="module")
+def language_model(planted_tree, tmp_path_factory):
+    """An uninterrupted pre-training."""
+    folder = tmp_path_factory.mktemp("language")
+    return run_lightning("fit", language_config(folder, planted_tree), run_dir=str(folder / "run"))
+
+
+@pytest.fixture(scope="module")
+def brain_model(planted_tree, language_model, tmp_path_factory):
+    """An uninterrupted training."""
+    folder = tmp_path_factory.mktemp("brain")
+    return run_lightning("fit", brain_config(folder, planted_tree, language_model), run_dir=str(folder / "run"))
+
+
+def fit_with_interruption(monkeypatch, kind, arguments, run, at):
+    """Control-C in the middle of epoch `at`, then `--resume`."""
+    step = kind.training_step
+
+    def interrupted(self, batch, batch_idx):
+        if (self.current_epoch, batch_idx) == (at, 1):
+            raise KeyboardInterrupt
+        return step(self, batch, batch_idx)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(kind, "training_step", interrupted)
+        with pytest.raises((KeyboardInterrupt, SystemExit)):
+            run_lightning("fit", arguments, run_dir=str(run))
+    assert not (run / "model.json").exists()
+    return run_lightning("fit", [], resume=str(run))
+
+
+def assert_same_run(one, two):
+    """The exported model, and every number that training would go on from, to the last bit."""
+    tensors, others = (load_file(run / "model.safetensors") for run in (one, two))
+    assert tensors.keys() == others.keys()
+    assert all(torch.equal(tensors[name], others[name]) for name in tensors)
+    last, other = (torch.load(run / "checkpoints" / "last.ckpt", weights_only=True) for run in (one, two))
+    assert last["epoch"] == other["epoch"] == EPOCHS - 1
+    for part in ("state_dict", "optimizer_states", "lr_schedulers"):
+        torch.testing.assert_close(last[part], other[part], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("at", [0, 2])
+def test_an_interrupted_pre_training_ends_as_an_uninterrupted_one(
+    planted_tree, language_model, tmp_path, monkeypatch, at
+):
+    arguments = language_config(tmp_path, planted_tree)
+    resumed = fit_with_interruption(monkeypatch, CharLanguageModel, arguments, tmp_path / "run", at)
+    assert_same_run(resumed, language_model)
+
+
+def test_an_interrupted_training_ends_as_an_uninterrupted_one(
+    planted_tree, language_model, brain_model, tmp_path, monkeypatch
+):
+    arguments = brain_config(tmp_path, planted_tree, language_model)
+    resumed = fit_with_interruption(monkeypatch, BrainToText, arguments, tmp_path / "run", 2)
+    assert_same_run(resumed, brain_model)
+
+
+def test_training_moves_every_part_of_the_model(brain_model, language_model):
+    trained, start = TrainedModel.load(brain_model), LanguageModel.load(language_model)
+    before = start.decoder.state_dict()
+    after = trained.network.decoder.state_dict()
+    assert not torch.equal(after["embed.weight"], before["embed.weight"])
+    assert after["blocks.0.brain.gate"] != 0
+    assert not torch.equal(trained.network.voxels.group, torch.full_like(trained.network.voxels.group, 0.0))
+
+
+def test_a_run_folder_holds_what_is_needed_to_judge_and_to_go_on(brain_model):
+    held = {str(path.relative_to(brain_model)) for path in brain_model.rglob("*") if path.is_file()}
+    whole = {"config.yaml", "versions.json", "split.json", "model.json", "model.safetensors"}
+    assert held >= {*whole, "checkpoints/last.ckpt", "checkpoints/best.ckpt", "logs/csv/version_0/metrics.csv"}
+    assert any("tfevents" in name for name in held)
+    assert not [name for name in held if os.path.basename(name).startswith(".")]
+
+
+def test_the_split_names_who_was_trained_on_and_the_test_was_left_alone(brain_model):
+    split = TrainedModel.load(brain_model).split
+    assert split.train == (("sub-01", "amber"), ("sub-01", "birch"))
+    assert split.validation == (("sub-01", "kelp"),)
+    assert {("sub-01", "lagoon"), ("sub-02", "lagoon")} <= set(split.test)
+    assert not set(split.test) & {*split.train, *split.validation}
+    recorded = json.loads((brain_model / "split.json").read_text())
+    assert [tuple(pair) for pair in recorded["train"]] == list(split.train)
+
+
+def test_the_language_model_read_the_training_stories_only(language_model):
+    assert LanguageModel.load(language_model).stories == ("synthetic/amber", "synthetic/birch")
+
+
+def test_text_features_are_standardised_on_training_runs_only(brain_model, planted_tree):
+    model = TrainedModel.load(brain_model)
+    study = story_module.study_class("synthetic")(planted_tree)
+    rows = np.concatenate([model.features.of(study.run("sub-01", story)).features for story in ("amber", "birch")])
+    np.testing.assert_allclose(rows.mean(axis=0), 0, atol=1e-4)
+    np.testing.assert_allclose(rows[:, -2:].std(axis=0), 1, atol=1e-4)
+
+
+@pytest.mark.parametrize("verb", ["validate", "test", "predict"])
+def test_the_other_verbs_take_a_run_as_it_is(brain_model, verb):
+    assert run_lightning(verb, [], resume=str(brain_model)) == brain_model
+
+
+def test_fit_refuses_a_folder_that_holds_a_run(planted_tree, language_model, tmp_path):
+    with pytest.raises(WrongArgument, match="there is a run in this folder already.*--resume"):
+        run_lightning("fit", language_config(tmp_path, planted_tree), run_dir=str(language_model))
+
+
+def test_resuming_a_folder_without_a_run_is_refused(tmp_path):
+    with pytest.raises(MissingData, match="no run in this folder"):
+        run_lightning("fit", [], resume=str(tmp_path))
+
+
+@pytest.mark.parametrize("held", ["validation_stories", "test_stories"])
+def test_a_language_model_that_has_read_a_held_out_story_is_a_leak(planted_tree, language_model, tmp_path, held):
+    arguments = brain_config(tmp_path, planted_tree, language_model, {held: ["birch"]})
+    with pytest.raises(Leak, match=r"has read held-out stories: birch .*Pre-train it with these in"):
+        run_lightning("fit", arguments, run_dir=str(tmp_path / "run"))
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ({"validation_stories": ["lagoon"]}, "lagoon for validation and for test"),
+        ({"validation_stories": ["nowhere"], "test_stories": []}, "no held-out story is there: nowhere"),
+        ({"validation_stories": ["amber", "birch", "kelp"]}, "every story is held out"),
+    ],
+)
+def test_splits_that_cannot_be_meant_are_refused(planted_tree, language_model, tmp_path, data, said):
+    arguments = brain_config(tmp_path, planted_tree, language_model, data)
+    with pytest.raises(PlasticodeError, match=said):
+        run_lightning("fit", arguments, run_dir=str(tmp_path / "run"))
+
+
+@pytest.mark.parametrize("path", ["os.system", "subprocess.Popen", "antigravity.Model"])
+def test_a_config_cannot_name_classes_outside_the_allowlist(tmp_path, path):
+    with pytest.raises(WrongArgument, match="plasticode fit") as caught:
+        run_lightning("fit", config(tmp_path, (path, {}), (path, {})), run_dir=str(tmp_path / "run"))
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_config_with_an_unknown_setting_is_refused_by_name(planted_tree, tmp_path):
+    arguments = language_config(tmp_path, planted_tree, colour="blue")
+    with pytest.raises(WrongArgument, match="colour"):
+        run_lightning("fit", arguments, run_dir=str(tmp_path / "run"))
+
+
+def fit_in_memory(tiny, folder, monkeypatch, runs):
+    """Train on runs that are already arrays; returns a reader."""
+    study = tiny.study(folder, runs)
+    monkeypatch.setattr(story_module, "study_class", lambda name: lambda root: study)
+    monkeypatch.setattr(story_module, "prepare", lambda study, subjects, stories: list(study.runs(subjects, stories)))
+    tiny.language_model().save(folder / "language")
+    window = {"duration": tiny.window.duration, "reach": tiny.window.reach}
+    data = {"study": "arrays", "validation_stories": ["ember"], "test_stories": ["fjord"], "window": window}
+    data |= {"stories_per_batch": 4, "windows_per_story": 8, "steps_per_epoch": 12, "test_subjects": []}
+    arguments = brain_config(folder, folder, folder / "language", data, epochs=5)
+    return Reader(TrainedModel.load(run_lightning("fit", arguments, run_dir=str(folder / "run"))))
+
+
+@pytest.mark.parametrize("permuted", [False, True])
+def test_a_planted_signal_is_learned_and_its_permutation_is_at_chance(tiny, tmp_path, monkeypatch, permuted):
+    runs = [tiny.heard(tiny.run(story=story, n_rows=200, seed=i), noise=0.3) for i, story in enumerate(STORIES)]
+    if permuted:
+        shifted = [Responses(np.roll(run.responses[:], 100, axis=0)) for run in runs]
+        runs = [replace(run, responses=responses) for run, responses in zip(runs, shifted)]
+    similarity = fit_in_memory(tiny, tmp_path, monkeypatch, runs).read(runs[-1]).similarity()
+    top1 = np.diag(top_pairs(similarity, 1)).mean()
+    assert top1 < 0.15 if permuted else top1 > 0.5
+
+
+@pytest.mark.parametrize("n", [2, 7])
+def test_info_nce_of_equal_logits_is_the_logarithm_of_their_number(n):
+    assert float(info_nce(torch.full((n, n), 3.0))) == pytest.approx(math.log(n), rel=1e-5)
+
+
+def test_info_nce_is_symmetric_and_vanishes_for_perfect_logits():
+    torch.manual_seed(0)
+    logits = torch.randn(5, 5)
+    torch.testing.assert_close(info_nce(logits), info_nce(logits.T))
+    assert float(info_nce(100 * torch.eye(5))) == pytest.approx(0, abs=1e-5)
+    assert float(info_nce(100 * torch.eye(5).roll(1, 0))) > 10
+
+
+def test_the_character_loss_is_the_mean_over_true_characters_and_not_over_padding():
+    torch.manual_seed(0)
+    logits, ids = torch.randn(2, 4, 6), torch.tensor([[0, 3, 1, 5], [0, 2, 0, 0]])
+    log = torch.log_softmax(logits, dim=-1)
+    expected = -torch.stack([log[0, 0, 3], log[0, 1, 1], log[0, 2, 5], log[1, 0, 2]]).mean()
+    torch.testing.assert_close(character_loss(logits, ids), expected)
+
+
+def test_a_posterior_s_rate_enters_the_loss_only_once_beta_has_begun():
+    module = BrainToText()
+    assert module.beta_latent(0.0) == 0
+    assert module.beta_latent(1.0) == module.objective.beta_latent
+    assert Posterior(*(torch.zeros(1, 1, 2),) * 2, *(torch.zeros(2),) * 2).rate().item() == 0
