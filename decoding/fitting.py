@@ -46,6 +46,9 @@ class RunCLI(LightningCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.set_defaults({"trainer.log_every_n_steps": 10, "trainer.num_sanity_val_steps": 0})
 
+    def _parse_ckpt_path(self) -> None:
+        """Leave the config alone: it names the model's class, which Lightning does not find in our checkpoints."""
+
     def instantiate_classes(self) -> None:
         """Values of the right type that a class refuses are the user's error too."""
         try:
@@ -162,6 +165,9 @@ def quieten() -> None:
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     for message in (
         ".*LightningCLI's args parameter.*",  # the console script and the demo both pass them
+        r"\s*By default only one JsonargparseDeprecationWarning",
+        r"\s*\S+( parameter)? was deprecated in v4",  # Lightning 2.6 calls jsonargparse by its older names
+        ".*callbacks used to create the checkpoint.*",  # only `fit` saves
         ".*does not have many workers.*",  # the windows come from a memory map: workers would only copy
         ".*isinstance.*LeafSpec.*",  # deprecation inside Lightning 2.6 with this torch
         ".*treespec, LeafSpec.*",

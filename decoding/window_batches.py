@@ -126,8 +126,9 @@ class EpochKeys(Sampler[tuple[int, int]]):
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
-        # The validation keys begin with 1, these with 2 and more.
-        return iter([(self.epoch + 2, step) for step in range(self.steps)])
+        # A generator, because Lightning asks a resumed run for the iterator before it sets the epoch.
+        for step in range(self.steps):
+            yield self.epoch + 2, step  # the validation keys begin with 1, these with 2 and more
 
     def __len__(self) -> int:
         return self.steps

@@ -123,8 +123,9 @@ def assert_same_run(one, two):
     assert all(torch.equal(tensors[name], others[name]) for name in tensors)
     last, other = (torch.load(run / "checkpoints" / "last.ckpt", weights_only=True) for run in (one, two))
     assert last["epoch"] == other["epoch"] == EPOCHS - 1
-    for part in ("state_dict", "optimizer_states", "lr_schedulers"):
+    for part in ("state_dict", "optimizer_states"):
         torch.testing.assert_close(last[part], other[part], rtol=0, atol=0)
+    assert last["lr_schedulers"] == other["lr_schedulers"]
 
 
 @pytest.mark.parametrize("at", [0, 2])
