@@ -51,7 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except OSError as error:
         place = f" ({error.filename})" if error.filename else ""
-        print(f"plasticode {verb}: {error.strerror or error}{place}. Check the path.".replace("\n", " "), file=sys.stderr)
+        print(
+            f"plasticode {verb}: {error.strerror or error}{place}. Check the path.".replace("\n", " "), file=sys.stderr
+        )
         return 2
     except KeyboardInterrupt:
         print(f"plasticode {verb}: interrupted; what is finished is kept.", file=sys.stderr)

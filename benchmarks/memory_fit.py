@@ -33,11 +33,13 @@ from plasticode.decoding.word_vectors import WordVectors
 from pathlib import Path
 
 words = tuple(Word(f"word{i % 50}", float(i), i + 0.5) for i in range(500))
-runs = [Run("b", "s", path.stem, 2.0, Responses(MappedRows(path)), words) for path in sorted(Path(sys.argv[1]).glob("*.npy"))]
-vectors = WordVectors([f"word{i}" for i in range(50)], np.random.default_rng(0).normal(size=(50, 64)).astype(np.float32))
+paths = sorted(Path(sys.argv[1]).glob("*.npy"))
+runs = [Run("b", "s", path.stem, 2.0, Responses(MappedRows(path)), words) for path in paths]
+table = np.random.default_rng(0).normal(size=(50, 64)).astype(np.float32)
+vectors = WordVectors([f"word{i}" for i in range(50)], table)
 windows = WindowSet(runs, TextFeatures(vectors).fit(runs), Characters(" 0123456789dorw"), ["s"], WindowShape(), None)
 batches = RandomBatches(windows, 4, 8, 0)
-encoder = torch.nn.Sequential(ChannelEncoder(runs[0].responses.n_channels, 1, 5, hidden=32, n_features=32).trunk, torch.nn.Linear(32, 8))
+encoder = ChannelEncoder(runs[0].responses.n_channels, 1, 5, hidden=32, n_features=32).trunk
 optimizer = torch.optim.SGD(encoder.parameters(), lr=1e-3)
 for step in range(int(sys.argv[2])):
     optimizer.zero_grad()

@@ -99,6 +99,21 @@ class BlockWindows:
         return starts
 
 
+def patterns(responses: Float32[np.ndarray, "time channel"]) -> Float32[np.ndarray, "time channel"]:
+    """Every row relative to its own mean and spread over the voxels, then every voxel z-scored over the run.
+
+    What rises and falls everywhere at once tells no category; the correlation of patterns (Haxby et al. 2001) takes
+    it out in the same way. The z-score keeps the voxels' variance at 1, which the rate of a gate is computed for.
+    """
+    spread = responses.std(axis=1, keepdims=True)
+    relative = (responses - responses.mean(axis=1, keepdims=True)) / np.where(spread > 0, spread, 1)
+    deviation = relative.std(axis=0)
+    scored: Float32[np.ndarray, "time channel"] = (relative - relative.mean(axis=0)) / np.where(
+        deviation > 1e-6, deviation, 1
+    )
+    return scored.astype(np.float32)
+
+
 @dataclass(frozen=True)
 class CategorySettings:
     """The network's sizes and its training. `gate_rate` and `learning_rate` are Adam's, for gates and weights.
@@ -114,9 +129,9 @@ class CategorySettings:
     steps: int = 200
     learning_rate: float = 1e-3
     gate_rate: float = 0.05
-    weight_decay: float = 1e-2
+    weight_decay: float = 0.5
     beta: float = 3.0
-    smoothness: float = 0.0
+    smoothness: float = 2.0
 
 
 class CategoryNetwork(nn.Module):
@@ -179,10 +194,9 @@ def train(
             batch = _cut(volumes, [int(random.choice(choice)) for choice in starts], windows.length)
             loss = cross_entropy(network(batch), truth)
             loss = loss + beta(step / settings.steps) * network.rate()[inside].mean()
-            if settings.smoothness:
-                loss = loss + settings.smoothness * _roughness(network.voxels.group, inside)
+            loss = loss + settings.smoothness * _roughness(network.voxels.group, inside)
             optimiser.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]  # torch's own
             optimiser.step()
     return network.eval()
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from ..datasets.corpus import read_documents
-from ..datasets.errors import MissingData
+from ..datasets.errors import MissingData, WrongArgument
 from ..datasets.prepare import prepare
 from ..datasets.study import study_class
 from .characters import Characters, fold
@@ -54,6 +54,13 @@ class TextCorpus(LightningDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
+        if min(length, batch_size, steps_per_epoch, word_features) < 1 or not 0 <= story_share <= 1:
+            sizes = f"length {length}, batch_size {batch_size}, steps_per_epoch {steps_per_epoch}"
+            raise WrongArgument(
+                f"{sizes}, word_features {word_features}, story_share {story_share}",
+                "data",
+                "Give numbers of at least 1 and a share from 0 to 1.",
+            )
         self.save_hyperparameters()
         self.paths = [os.path.expandvars(path) for path in paths or []]
         self.study, self.root = study, os.path.expandvars(root or ".")

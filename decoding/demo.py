@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
+from ..datasets.brain_map import BrainMap
 from ..datasets.errors import MissingData, WrongArgument
 from ..datasets.grammar import corpus
 from ..datasets.oracle import oracle
@@ -90,7 +91,8 @@ def _data(study: str, root: str | None, console: Console) -> tuple[Path, list[st
             f"no data folder for study {study}", "--root", f"Give it, or see `plasticode fetch {study} -h`."
         )
     folder = Path(root)
-    places = [Path(place) / PROSE for place in (os.environ.get("PLASTICODE_DATA", ""), folder.parent) if str(place)]
+    shared = os.environ.get("PLASTICODE_DATA")
+    places = [Path(place) / PROSE for place in (shared, folder.parent) if place]
     prose = next((str(place) for place in places if place.is_file()), None)
     if prose is None:
         console.print(f"no {PROSE} beside the data: the language model reads the training transcripts only")
@@ -138,14 +140,15 @@ def _score(root: Path, subject: str | None, run: RunFolder, search: Search, cons
 
 
 def _facts(study: str, root: Path, scored: list[ScoredStory], run: RunFolder) -> None:
-    """Voxel map, and on synthetic data the planted truth and the oracle."""
-    network = TrainedModel.load(run.path).network
-    masks = {story.reading.run.subject: story.reading.run for story in scored}
-    any_mask = next(iter(masks.values())).responses.mask
-    group = voxel_map(network, any_mask) if any_mask is not None else None
-    if group is not None:
-        save_map(group, run.path / "voxel_map.nii.gz")
-    facts = list(_against_truth(SyntheticStudy(root), masks, scored, run)) if study == SyntheticStudy.name else []
+    """On synthetic data: the map against the planted truth, and the share of the oracle."""
+    runs = {story.reading.run.subject: story.reading.run for story in scored}
+    facts: list[dict[str, Any]] = []
+    if study == SyntheticStudy.name:
+        source = SyntheticStudy(root)
+        truths = [source.truth(subject) for subject in sorted(runs)]
+        planted = np.stack([truth.volume for truth in truths]).astype(np.float64).mean(axis=0)
+        save_map(BrainMap(planted, truths[0].affine), run.path / "truth_map.nii.gz")
+        facts = list(_against_truth(source, runs, scored, run))
     run.write_json("facts.json", facts)
 
 

@@ -14,10 +14,10 @@ from typing import Any
 import torch
 from jsonargparse import ArgumentError, set_parsing_settings
 from lightning import LightningDataModule, LightningModule, Trainer
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from ..datasets.errors import BrokenData, MissingData, WrongArgument
 from .run_folder import RunFolder
@@ -55,7 +55,7 @@ class RunCLI(LightningCLI):
             super().instantiate_classes()
         except (TypeError, ValueError, MisconfigurationException) as error:
             where = f"plasticode {self.subcommand}"
-            raise WrongArgument(_first_lines(error), where, f"See `{where} --print_config`.") from error
+            raise WrongArgument(_reason(error), where, f"See `{where} --print_config`.") from error
 
     def instantiate_trainer(self, **settings: Any) -> Trainer:
         """The config's trainer, with the run's loggers, checkpoints and progress bar unless it is a dry run."""
@@ -187,7 +187,8 @@ def quieten() -> None:
 
 # What jsonargparse says beside the reason: the types that it tried.
 NOISE = re.compile(
-    r"Does not validate against|Subtypes:|Errors:|Expected a <class 'NoneType'>|Given value|Subclass types"
+    "Does not validate|Subtypes|Errors:|Expected a <class 'NoneType'>|Given value|Not a valid subclass|Subclass types"
+    "|a class path|a dict "
 )
 NOISE_REMEDY = re.compile(r"denied by the .* to allow it")
 

@@ -55,6 +55,7 @@ class NetworkSize:
     on_voxels: bool = True
     on_latent: bool = True
     openness: float = 0.5
+    smoothness: float = 1.0
 
     def __post_init__(self) -> None:
         if min(self.n_features, self.hidden, self.width, self.places) < 1 or not 0 <= self.dropout < 1:
@@ -64,8 +65,6 @@ class NetworkSize:
                 "model.size",
                 "Give sizes of at least 1 and a dropout from 0 to below 1.",
             )
-
-    smoothness: float = 1.0
 
 
 class BrainToTextNetwork(nn.Module):

@@ -63,8 +63,10 @@ class CharLanguageModel(LightningModule):
         assert isinstance(corpus, TextCorpus)
         return corpus
 
-    def on_train_epoch_start(self) -> None:
-        seed_epoch(self, self.seed)
+    def on_train_batch_start(self, batch: Tensor, batch_idx: int) -> None:
+        # Not at the epoch's start, of which a resumed run's first epoch is not told.
+        if batch_idx == 0:
+            seed_epoch(self, self.seed)
 
     def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:
         loss = self._loss(batch)

@@ -56,6 +56,13 @@ class StoryWindows(LightningDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
+        if min(stories_per_batch, windows_per_story, steps_per_epoch) < 1:
+            raise WrongArgument(
+                f"stories_per_batch {stories_per_batch}, windows_per_story {windows_per_story}, "
+                f"steps_per_epoch {steps_per_epoch}",
+                "data",
+                "Give numbers of at least 1.",
+            )
         self.study_name, self.root, self.language_model_path = study, os.path.expandvars(root), language_model
         self.subjects, self.test_subjects = subjects, set(test_subjects or [])
         self.validation, self.test = set(validation_stories or []), set(test_stories or [])

@@ -24,6 +24,7 @@ from .identification import top_pairs
 from .network import BrainToTextNetwork, NetworkSize
 from .pretraining import character_loss, seed_epoch
 from .story_module import StoryWindows
+from .voxel_map import save_map, voxel_map
 from .window_batches import Batch
 
 
@@ -93,8 +94,10 @@ class BrainToText(LightningModule):
         assert isinstance(stories, StoryWindows)
         return stories
 
-    def on_train_epoch_start(self) -> None:
-        seed_epoch(self, self.seed)
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        # Not at the epoch's start, of which a resumed run's first epoch is not told.
+        if batch_idx == 0:
+            seed_epoch(self, self.seed)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         terms = self._terms(batch, self.objective.decoded_windows)
@@ -123,8 +126,15 @@ class BrainToText(LightningModule):
         return {"latent": latent, "expected_counts": self._network().expected_counts(latent)}
 
     def export(self, folder: Path) -> None:
-        """Write the trained model."""
-        self._stories().trained(self._network()).save(folder)
+        """Write the trained model, and the maps of responsive voxels: the group's, and each trained person's."""
+        stories, network = self._stories(), self._network()
+        stories.trained(network).save(folder)
+        if stories.unfold is None:
+            return
+        for subject in (None, *network.facts.subjects):
+            image = voxel_map(network, stories.unfold.union, subject)
+            if image is not None:
+                save_map(image, folder / f"voxel_map{f'_{subject}' if subject else ''}.nii.gz")
 
     def _distortion(self, terms: dict[str, Tensor]) -> Tensor:
         weights = {"character": self.objective.character_weight, "contrastive": self.objective.contrastive_weight}

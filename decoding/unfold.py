@@ -62,6 +62,11 @@ class Unfold:
         flat = rows.new_zeros(batch, time, size + 1).scatter_(2, index, rows)
         return flat[..., :size].reshape(batch, time, *self.grid)
 
+    @property
+    def union(self) -> VoxelMask:
+        """Voxels inside any of the masks."""
+        return VoxelMask(np.any([mask.volume for mask in self.masks], axis=0), self.masks[0].affine)
+
     def masks_of(self, mask: Int[Tensor, " batch"]) -> Bool[Tensor, "batch x y z"]:
         """True inside each window's mask."""
         return self.inside.to(mask.device)[mask]

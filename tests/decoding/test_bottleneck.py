@@ -13,6 +13,7 @@ from plasticode.decoding.bottleneck import (
     mean_inside,
     voxel_rate,
 )
+from scipy.ndimage import gaussian_filter
 from torch.distributions import Normal
 
 GRID = (3, 4, 2)
@@ -118,13 +119,26 @@ def test_gates_start_at_their_openness():
 
 def test_an_unseen_person_has_the_group_s_gates_and_the_others_their_own():
     torch.manual_seed(0)
-    bottleneck = VoxelBottleneck(GRID, 2)
+    bottleneck = VoxelBottleneck(GRID, 2, smoothness=0)
     torch.nn.init.normal_(bottleneck.group)
     torch.nn.init.normal_(bottleneck.deviation)
     first, second, unseen = bottleneck.gates(torch.tensor([0, 1, -1]))
     torch.testing.assert_close(unseen, torch.sigmoid(bottleneck.group))
     torch.testing.assert_close(first, torch.sigmoid(bottleneck.group + bottleneck.deviation[0]))
     torch.testing.assert_close(second, torch.sigmoid(bottleneck.group + bottleneck.deviation[1]))
+
+
+@pytest.mark.parametrize("smoothness", [0.5, 1.0, 2.0])
+def test_gates_are_the_sigmoid_of_gaussian_smoothed_logits(smoothness):
+    torch.manual_seed(0)
+    bottleneck = VoxelBottleneck((7, 8, 9), 1, smoothness=smoothness)
+    torch.nn.init.normal_(bottleneck.group)
+    torch.nn.init.normal_(bottleneck.deviation)
+    logits = (bottleneck.group + bottleneck.deviation[0]).detach().numpy()
+    radius = math.ceil(3 * smoothness)
+    smoothed = gaussian_filter(logits, smoothness, mode="nearest", radius=radius)
+    found = bottleneck.gates(torch.tensor([0]))[0].detach().numpy()
+    np.testing.assert_allclose(found, 1 / (1 + np.exp(-smoothed)), rtol=1e-4)
 
 
 def test_the_mean_rate_counts_voxels_inside_the_masks_only():

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from plasticode.decoding.characters import Characters, fold, padded
 
-TRICKY = "aAbΣσéßİŉﬁ한글中文'’`´-_.,!? \t\n0५\u00ad\u200d\u0301\u1100\u1161\u0130\u0307"
+TRICKY = "aAb\u03a3\u03c3éßİŉﬁ한글中文'\u2019`\u00b4-_.,!? \t\n0५\u00ad\u200d\u0301\u1100\u1161\u0130\u0307"
 
 
 @settings(deadline=None, max_examples=150, database=None)
@@ -19,10 +19,10 @@ def test_folding_twice_is_folding_once(text: str) -> None:
     ("text", "folded"),
     [
         ("The CAT,  didn't\tsit!", "the cat didn't sit"),
-        ("‘rock’ `n` roll", "'rock' 'n' roll"),
+        ("\u2018rock\u2019 `n` roll", "'rock' 'n' roll"),
         ("a -- ' -- b", "a b"),
         ("naïve Straße", "naïve straße"),
-        ("中文，字", "中文 字"),
+        ("中文\uff0c字", "中文 字"),
         ("hel\u00adlo", "hello"),
         ("e\u00ad\u0301", "é"),
         ("well-known", "well known"),

@@ -98,7 +98,7 @@ def test_baselines_are_scored_beside_and_only_where_they_can_be(tiny, evaluation
 def test_the_language_model_alone_knows_nothing_of_the_responses(tiny, evaluation):
     scored = evaluation.score(story(tiny))
     lengths = scored.reading.counts[..., 1].sum(dim=1).round().tolist()
-    by_length = dict(zip(lengths, scored.texts[ALONE]))
+    by_length = dict(zip(lengths, scored.texts[ALONE], strict=True))
     assert scored.texts[ALONE] == [by_length[length] for length in lengths]
 
 

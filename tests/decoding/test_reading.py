@@ -75,7 +75,7 @@ def test_text_is_no_longer_than_the_text_rate_says(tiny):
     reader = Reader(tiny.planted())
     reading = reader.read(tiny.heard(tiny.run()))
     lengths = expected_lengths(reading.counts).tolist()
-    assert all(len(text) <= max(1, n) for text, n in zip(reader.write(reading, SEARCHES[0]), lengths))
+    assert all(len(text) <= max(1, n) for text, n in zip(reader.write(reading, SEARCHES[0]), lengths, strict=True))
 
 
 def test_a_masked_run_is_read_from_its_volumes(tiny):

@@ -14,10 +14,10 @@ def features(tiny):
     return tiny.features()
 
 
-def mixed(tiny, features, story, noise):
+def mixed(tiny, features, story, noise, channels=12):
     """Text features, two rows late, through a fixed random map."""
     heard = tiny.heard(tiny.run(story=story, n_rows=80, seed=sum(map(ord, story))), features, noise)
-    through = np.random.default_rng(0).normal(size=(7, 12))
+    through = np.random.default_rng(0).normal(size=(7, channels))
     return tiny.run(story=story, responses=(heard.responses[:] @ through).astype(np.float32), words=heard.words)
 
 
@@ -25,9 +25,10 @@ def top1(ridge, run):
     return np.diag(top_pairs(ridge.similarity(run, STARTS, ROWS), 1)).mean()
 
 
-def test_a_planted_linear_map_identifies_every_window(tiny, features):
-    fitted = Ridge(features).fit([mixed(tiny, features, story, 0.1) for story in "abc"])
-    assert top1(fitted, mixed(tiny, features, "d", 0.1)) == 1.0
+@pytest.mark.parametrize("channels", [12, 80])  # fewer and more delayed channels than rows
+def test_a_planted_linear_map_identifies_every_window(tiny, features, channels):
+    fitted = Ridge(features).fit([mixed(tiny, features, story, 0.1, channels) for story in "abc"])
+    assert top1(fitted, mixed(tiny, features, "d", 0.1, channels)) == 1.0
 
 
 def test_noise_identifies_at_chance(tiny, features):

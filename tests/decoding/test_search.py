@@ -49,7 +49,7 @@ def test_a_beam_of_one_is_the_greedy_loop(tiny, memory):
     decoder, characters = tiny.decoder(), tiny.characters()
     found = write(decoder, characters, LENGTHS, memory, Search(hypotheses=1))
     parts = [Memory(memory.latent[i : i + 1], memory.centre[i : i + 1]) for i in range(5)]
-    expected = [greedy(decoder, int(length), part) for length, part in zip(LENGTHS, parts)]
+    expected = [greedy(decoder, int(length), part) for length, part in zip(LENGTHS, parts, strict=True)]
     assert found == [cut(characters.decode(ids)) for ids in expected]
     assert len(set(found)) == 5
 
@@ -138,7 +138,7 @@ def test_the_brain_changes_what_is_written(tiny, memory):
 @pytest.mark.parametrize("search", SEARCHES[:4], ids=str)
 def test_no_text_is_longer_than_asked_and_all_end_with_a_whole_word(tiny, memory, agreement, search):
     texts = write(tiny.decoder(), tiny.characters(), LENGTHS, memory, search, agreement)
-    assert all(len(text) <= length for text, length in zip(texts, LENGTHS.tolist()))
+    assert all(len(text) <= length for text, length in zip(texts, LENGTHS.tolist(), strict=True))
     assert texts == [text.strip() for text in texts]
 
 

@@ -13,7 +13,6 @@ from plasticode.datasets.design import SyntheticDesign
 from plasticode.datasets.errors import Leak, MissingData, PlasticodeError, WrongArgument
 from plasticode.datasets.study import Responses
 from plasticode.datasets.synthetic import write_synthetic
-from plasticode.decoding.bottleneck import Posterior
 from plasticode.decoding.identification import top_pairs
 from plasticode.decoding.language_model import LanguageModel
 from plasticode.decoding.reading import Reader
@@ -45,8 +44,8 @@ def config(folder, model, data, epochs=EPOCHS, **trainer):
     quiet = {"enable_model_summary": False, "enable_progress_bar": True, "accelerator": "cpu"}
     parts = {"trainer": {"max_epochs": epochs, "gradient_clip_val": 1.0, **quiet, **trainer}}
     parts |= {
-        "model": dict(zip(("class_path", "init_args"), model)),
-        "data": dict(zip(("class_path", "init_args"), data)),
+        "model": dict(zip(("class_path", "init_args"), model, strict=True)),
+        "data": dict(zip(("class_path", "init_args"), data, strict=True)),
     }
     path = folder / "given.yaml"
     path.write_text(json.dumps(parts))
@@ -190,7 +189,7 @@ def test_the_other_verbs_take_a_run_as_it_is(brain_model, verb):
 
 
 def test_fit_refuses_a_folder_that_holds_a_run(planted_tree, language_model, tmp_path):
-    with pytest.raises(WrongArgument, match="there is a run in this folder already.*--resume"):
+    with pytest.raises(WrongArgument, match=r"there is a run in this folder already.*--resume"):
         run_lightning("fit", language_config(tmp_path, planted_tree), run_dir=str(language_model))
 
 
@@ -243,7 +242,7 @@ def fit_in_memory(tiny, folder, monkeypatch, runs):
     window = {"duration": tiny.window.duration, "reach": tiny.window.reach}
     data = {"study": "arrays", "validation_stories": ["ember"], "test_stories": ["fjord"], "window": window}
     data |= {"stories_per_batch": 4, "windows_per_story": 8, "steps_per_epoch": 12, "test_subjects": []}
-    arguments = brain_config(folder, folder, folder / "language", data, epochs=5)
+    arguments = [*brain_config(folder, folder, folder / "language", data), "--model.pace.encoder=0.01"]
     return Reader(TrainedModel.load(run_lightning("fit", arguments, run_dir=str(folder / "run"))))
 
 
@@ -252,10 +251,10 @@ def test_a_planted_signal_is_learned_and_its_permutation_is_at_chance(tiny, tmp_
     runs = [tiny.heard(tiny.run(story=story, n_rows=200, seed=i), noise=0.3) for i, story in enumerate(STORIES)]
     if permuted:
         shifted = [Responses(np.roll(run.responses[:], 100, axis=0)) for run in runs]
-        runs = [replace(run, responses=responses) for run, responses in zip(runs, shifted)]
+        runs = [replace(run, responses=responses) for run, responses in zip(runs, shifted, strict=True)]
     similarity = fit_in_memory(tiny, tmp_path, monkeypatch, runs).read(runs[-1]).similarity()
     top1 = np.diag(top_pairs(similarity, 1)).mean()
-    assert top1 < 0.15 if permuted else top1 > 0.5
+    assert top1 < 0.2 if permuted else top1 > 0.9  # chance is 1 in 40
 
 
 @pytest.mark.parametrize("n", [2, 7])
@@ -277,10 +276,3 @@ def test_the_character_loss_is_the_mean_over_true_characters_and_not_over_paddin
     log = torch.log_softmax(logits, dim=-1)
     expected = -torch.stack([log[0, 0, 3], log[0, 1, 1], log[0, 2, 5], log[1, 0, 2]]).mean()
     torch.testing.assert_close(character_loss(logits, ids), expected)
-
-
-def test_a_posterior_s_rate_enters_the_loss_only_once_beta_has_begun():
-    module = BrainToText()
-    assert module.beta_latent(0.0) == 0
-    assert module.beta_latent(1.0) == module.objective.beta_latent
-    assert Posterior(*(torch.zeros(1, 1, 2),) * 2, *(torch.zeros(2),) * 2).rate().item() == 0

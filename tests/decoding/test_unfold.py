@@ -11,16 +11,19 @@ from plasticode.decoding.unfold import Unfold
 @pytest.fixture
 def runs(tiny):
     masks = [tiny.mask(drop=3), tiny.mask(drop=9, seed=1), tiny.mask(drop=3)]
-    return [tiny.run(story=story, mask=mask, n_rows=6, seed=i) for i, (story, mask) in enumerate(zip("abc", masks))]
+    return [
+        tiny.run(story=story, mask=mask, n_rows=6, seed=i)
+        for i, (story, mask) in enumerate(zip("abc", masks, strict=True))
+    ]
 
 
 def test_runs_with_different_masks_unfold_in_one_batch_as_their_own_masks_do(runs):
     unfold = Unfold(runs)
     rows = np.zeros((3, 6, unfold.n_channels), np.float32)
-    for row, run in zip(rows, runs):
+    for row, run in zip(rows, runs, strict=True):
         row[:, : run.responses.n_channels] = run.responses[:]
     found = unfold(torch.from_numpy(rows), torch.tensor([unfold.mask_of[run.key] for run in runs]))
-    for volume, run in zip(found.numpy(), runs):
+    for volume, run in zip(found.numpy(), runs, strict=True):
         np.testing.assert_array_equal(volume, run.responses.mask.unfold(run.responses[:]))
 
 

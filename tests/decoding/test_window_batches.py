@@ -69,7 +69,7 @@ def test_narrow_runs_are_padded_to_the_widest_and_every_window_knows_its_mask(ti
 
 def test_the_same_key_gives_the_same_batch_and_another_key_another(heard_by_two):
     one, two = (RandomBatches(heard_by_two, 3, 4, seed=7) for _ in range(2))
-    assert all(torch.equal(a, b) for a, b in zip(one[(2, 5)], two[(2, 5)]))
+    assert all(torch.equal(a, b) for a, b in zip(one[(2, 5)], two[(2, 5)], strict=True))
     keys = [(epoch, step) for epoch in (2, 3) for step in range(4)]
     assert len({tuple(traced(one[key])) for key in keys}) == len(keys)
     assert traced(one[(2, 5)]) != traced(RandomBatches(heard_by_two, 3, 4, seed=8)[(2, 5)])

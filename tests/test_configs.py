@@ -1,0 +1,147 @@
+"""Oracles: every shipped config, run for one batch on stand-in data with only its paths and names exchanged."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from plasticode.cli import VERBS
+from plasticode.datasets.design import SyntheticDesign
+from plasticode.datasets.synthetic import write_synthetic
+from plasticode.decoding.characters import Characters
+from plasticode.decoding.decoder import CharDecoder
+from plasticode.decoding.defaults import CONFIGS, language_config, studies_with_demo
+from plasticode.decoding.fitting import run_lightning
+from plasticode.decoding.language_model import DecoderSize, LanguageModel
+from plasticode.decoding.search import Search
+from plasticode.decoding.word_vectors import WordVectors
+
+TEXT = "once upon a time there was a fox who ran over the hill and saw the river and the moon " * 20
+N_ROWS, N_CHANNELS = 40, 6  # of a stand-in story of lebel2023: 80 s
+DESIGN = SyntheticDesign.small()
+
+
+def content(path: Path) -> dict[str, Any]:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def all_configs() -> list[Path]:
+    return sorted(CONFIGS.parent.rglob("*.yaml"))
+
+
+def trained() -> list[Path]:
+    return [path for path in all_configs() if {"model", "data"} <= content(path).keys()]
+
+
+def synthetic(root: Path) -> Path:
+    return write_synthetic(root / "synthetic", DESIGN, progress=False).root
+
+
+def reduced(root: Path) -> Path:
+    """lebel2023 as three stories of one person."""
+    folder = root / "reduced"
+    folder.mkdir()
+    names = [*DESIGN.train, *DESIGN.validation, *DESIGN.test]
+    pcs = np.random.default_rng(0).normal(size=(N_ROWS * len(names), N_CHANNELS)).astype(np.float16)
+    start = np.arange(len(names)) * N_ROWS
+    np.savez(folder / "uts03.npz", pcs=pcs, story=np.array(names), start=start, stop=start + N_ROWS)
+    words = TEXT.split()
+    texts = {name: [" ".join(words[3 * row : 3 * row + 3]) for row in range(N_ROWS)] for name in names}
+    (folder / "texts.json").write_text(json.dumps(texts), encoding="utf-8")
+    return folder
+
+
+def language_model(folder: Path, latent: int) -> Path:
+    """An untrained model that has read nothing which is held out."""
+    size, characters = DecoderSize(12, 1, 2, latent, 0.0), Characters.of([TEXT])
+    decoder = CharDecoder(len(characters), 12, 1, 2, latent)
+    LanguageModel(decoder, size, characters, WordVectors.fit([TEXT], n_features=4)).save(folder)
+    return folder
+
+
+def stand_ins(path: Path, folder: Path) -> dict[str, Any]:
+    """The paths and names of a config, exchanged for what is in the folder."""
+    given = content(path)["data"]["init_args"]
+    make = {"synthetic": synthetic, "lebel2023": reduced}
+    (folder / "text.txt").write_text(TEXT, encoding="utf-8")
+    exchanged = {
+        "root": lambda: str(make[given["study"]](folder)),
+        "paths": lambda: [str(folder / "text.txt")],
+        "language_model": lambda: str(language_model(folder / "language_model", 8)),
+        "validation_stories": lambda: list(DESIGN.validation),
+        "test_stories": lambda: list(DESIGN.test),
+        "excluded_stories": lambda: list(DESIGN.test),
+        "test_subjects": lambda: [DESIGN.subjects[-1]],
+        "subjects": lambda: ["UTS03"],
+    }
+    return {name: exchanged[name]() for name in given if name in exchanged}
+
+
+@pytest.mark.parametrize("path", all_configs(), ids=lambda path: path.stem)
+def test_every_config_opens_with_the_command_that_runs_it(path: Path) -> None:
+    first = path.read_text(encoding="utf-8").splitlines()[0]
+    assert first.startswith("# plasticode ")
+    words = shlex.split(first.removeprefix("# "))
+    assert words[1] in VERBS
+    if path in trained():
+        assert words[words.index("--config") + 1] == f"configs/{path.relative_to(CONFIGS.parent).as_posix()}"
+
+
+@pytest.mark.parametrize("path", trained(), ids=lambda path: path.stem)
+def test_every_config_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PLASTICODE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    given = stand_ins(path, tmp_path).items()
+    overrides = [f"--data.{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in given]
+    run = run_lightning(
+        "fit",
+        ["--config", str(path), *overrides, "--trainer.fast_dev_run", "true", "--trainer.accelerator", "cpu"],
+        str(tmp_path / "run"),
+    )
+    assert not run.exists()  # a dry run leaves nothing behind
+
+
+def test_the_language_model_never_reads_what_is_held_out_from_the_brain_model() -> None:
+    assert {"synthetic", "lebel2023"} <= set(studies_with_demo())
+    for study in studies_with_demo():
+        brain, text = (
+            content(CONFIGS / name)["data"]["init_args"] for name in (f"{study}.yaml", language_config(study))
+        )
+        assert text["validation_stories"] == brain["validation_stories"]
+        assert text["excluded_stories"] == brain["test_stories"]
+        assert not set(brain["validation_stories"]) & set(brain["test_stories"])
+
+
+def test_at_least_five_real_stories_are_held_out_by_name() -> None:
+    assert len(set(content(CONFIGS / "lebel2023.yaml")["data"]["init_args"]["test_stories"])) >= 5
+
+
+def test_the_synthetic_split_is_that_of_the_planted_design() -> None:
+    given, design = content(CONFIGS / "synthetic.yaml")["data"]["init_args"], SyntheticDesign()
+    assert tuple(given["validation_stories"]) == design.validation
+    assert tuple(given["test_stories"]) == design.test
+    assert given["test_subjects"] == [design.subjects[-1]]
+
+
+def test_search_settings_are_those_of_search() -> None:
+    chosen = content(CONFIGS / "search.yaml")
+    assert "default" in chosen
+    for name, settings in chosen.items():
+        assert name in {"default", *studies_with_demo()}
+        assert settings.keys() <= inspect.signature(Search).parameters.keys()
+        Search(**settings)
+
+
+@pytest.mark.parametrize("path", trained(), ids=lambda path: path.stem)
+def test_every_name_in_a_config_is_an_argument_of_its_class(path: Path) -> None:
+    for part in ("model", "data"):
+        entry = content(path)[part]
+        module, _, name = entry["class_path"].rpartition(".")
+        cls = getattr(__import__(module, fromlist=[name]), name)
+        assert entry.get("init_args", {}).keys() <= inspect.signature(cls).parameters.keys()
