@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int
@@ -71,6 +71,7 @@ class VoxelMask:
         return self.volume.shape == other.volume.shape and np.allclose(self.affine, other.affine, atol=1e-3)
 
 
+@runtime_checkable
 class Rows(Protocol):
     """What `Responses` can be backed by: a memory map, an HDF5 data set, an array."""
 

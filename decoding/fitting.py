@@ -58,7 +58,7 @@ class RunCLI(LightningCLI):
             raise WrongArgument(_reason(error), where, f"See `{where} --print_config`.") from error
 
     def instantiate_trainer(self, **settings: Any) -> Trainer:
-        """The config's trainer, with the run's loggers, checkpoints and progress bar unless it is a dry run."""
+        """The config's trainer, with the run's loggers, checkpoints and progress bar; bf16 where there is a GPU."""
         chosen = self.config_init[self.subcommand]["trainer"]
         if self.subcommand == "fit" and not chosen.get("fast_dev_run"):
             logs = self.run_folder.path / "logs"
@@ -66,6 +66,8 @@ class RunCLI(LightningCLI):
             settings["callbacks"] = [*(chosen.get("callbacks") or []), self._saver(), RichProgressBar()]
         elif self.subcommand != "fit":
             settings["logger"] = False
+        if chosen.get("precision") is None and torch.cuda.is_available():
+            settings["precision"] = "bf16-mixed"
         trainer: Trainer = super().instantiate_trainer(**settings)
         return trainer
 
@@ -127,7 +129,7 @@ def run_lightning(verb: str, arguments: Sequence[str], run_dir: str | None = Non
         given += ["--config", str(run.config)]
         if run.last.is_file():
             _require_readable(run.last)
-            given += ["--ckpt_path", str(run.last)]
+            given += ["--ckpt_path", str(run.last), "--weights_only", "true"]
         elif verb != "fit":
             raise MissingData("no checkpoint", run.last, "Train the run first with `plasticode fit`.")
     elif verb == "fit" and "--trainer.fast_dev_run" not in " ".join(arguments):
@@ -138,6 +140,10 @@ def run_lightning(verb: str, arguments: Sequence[str], run_dir: str | None = Non
         with warnings.catch_warnings():
             quieten()
             RunCLI(given, run)
+    except SystemExit as stop:
+        if isinstance(stop.__context__, KeyboardInterrupt):  # Lightning ends the program where it should say so
+            raise KeyboardInterrupt from stop
+        raise
     except ArgumentError as error:
         raise WrongArgument(_reason(error), f"plasticode {verb}", f"See `plasticode {verb} --help`.") from error
     except UnicodeDecodeError as error:

@@ -1,4 +1,4 @@
-"""Oracles: DESIGN.md's rules, as import-linter, mypy, ruff, git and setuptools see them. Works in a folder of any name."""
+"""Oracles: DESIGN.md's rules, as import-linter, mypy, ruff, git and setuptools see them; in a folder of any name."""
 
 from __future__ import annotations
 

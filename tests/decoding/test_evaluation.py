@@ -1,5 +1,7 @@
 """Oracles: a planted model that must find everything, the same model on noise, and true texts handed in as decoded."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from plasticode.datasets.errors import BrokenData
@@ -64,7 +66,12 @@ def test_true_texts_handed_in_as_decoded_make_no_error(tiny, evaluation, monkeyp
 def test_windows_without_words_are_written_but_not_scored(tiny, evaluation):
     run = tiny.run(n_rows=60)
     silent = tuple(word for word in run.words if not 20 <= word.onset < 40)
-    scored = evaluation.score(tiny.heard(tiny.run(n_rows=60, words=silent)))
+    quiet = tiny.heard(tiny.run(n_rows=63, words=silent))
+    ridge = Ridge(tiny.features()).fit([story(tiny, seed, 0.1) for seed in (7, 8)])
+    scored = replace(evaluation, ridges={"S1": ridge}).score(quiet)
+    np.testing.assert_allclose(np.diag(scored.similarity), 1, atol=1e-5)
+    np.testing.assert_array_equal(scored.similarity[2], scored.reading.similarity()[4, list(scored.kept)])
+    assert values(scored.scores[RIDGE])["latent_top1"].value == 1
     assert scored.kept == (0, 1, *range(4, 12))
     assert scored.similarity.shape == (10, 10)
     assert len(scored.texts[DECODER]) == 12

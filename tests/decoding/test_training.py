@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import sys
 import warnings
 from dataclasses import replace
 
@@ -225,6 +226,17 @@ def test_a_config_cannot_name_classes_outside_the_allowlist(tmp_path, path):
         run_lightning("fit", config(tmp_path, (path, {}), (path, {})), run_dir=str(tmp_path / "run"))
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("trusted", [False, True])
+def test_a_module_outside_the_allowlist_is_not_even_imported_unless_its_user_trusts_it(tmp_path, monkeypatch, trusted):
+    (tmp_path / "stranger.py").write_text("from lightning import LightningModule as Model")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "stranger", raising=False)
+    monkeypatch.setenv("PLASTICODE_ALLOW_IMPORTS", "stranger" if trusted else "")
+    with pytest.raises(WrongArgument):
+        run_lightning("fit", config(tmp_path, ("stranger.Model", {}), ("os.system", {})), run_dir=str(tmp_path / "run"))
+    assert ("stranger" in sys.modules) == trusted
 
 
 def test_a_config_with_an_unknown_setting_is_refused_by_name(planted_tree, tmp_path):
