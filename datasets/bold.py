@@ -83,7 +83,7 @@ class CleanedBold:
         broken: list[int] = []
         for start, volumes in self._image.chunks():
             rows = volumes[self._mask.volume].T
-            broken.extend(start + np.flatnonzero(~np.isfinite(rows).all(axis=1)))
+            broken += (start + np.flatnonzero(~np.isfinite(rows).all(axis=1))).tolist()
             blocks.write_rows(start, rows)
         if broken:
             raise BrokenData(

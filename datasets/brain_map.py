@@ -39,7 +39,7 @@ class BrainMap:
         """Whether the map lies inside the MNI152 box, on both sides of the midline, with the extent of a brain."""
         low, high = self.box
         inside = bool((low >= MNI_LOW).all() and (high <= MNI_HIGH).all())
-        return inside and low[0] < 0 < high[0] and bool((self._extent() >= BRAIN_EXTENT).all())
+        return inside and bool(low[0] < 0 < high[0]) and bool((self._extent() >= BRAIN_EXTENT).all())
 
     def centred(self) -> BrainMap:
         """The same values with the middle of their box moved to the middle of the MNI152 brain."""

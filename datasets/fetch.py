@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import ClassVar, Protocol, cast, runtime_checkable
+from typing import ClassVar, Protocol, cast
 
 from filelock import FileLock, Timeout
 from rich.console import Console
@@ -35,7 +35,6 @@ from .transfer import PATIENCE, Patience, destination, download, is_complete
 LOCK = ".plasticode-fetch.lock"
 
 
-@runtime_checkable
 class Fetchable(Protocol):
     """What a `Study` adds when its files lie somewhere public."""
 

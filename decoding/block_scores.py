@@ -64,7 +64,7 @@ def permuted_pairings(
 
 def _squares(
     evidence: Float[np.ndarray, "block category"], blocks: Sequence[Block], categories: Sequence[str]
-) -> list[dict[str, Float64[np.ndarray, "block block"]]]:
+) -> list[dict[str, Float64[np.ndarray, "shown shown"]]]:
     """Per repetition the pair matrices of its blocks (rows) and their true categories (columns)."""
     squares = []
     for repetition in sorted({block.repetition for block in blocks}):

@@ -118,7 +118,8 @@ def patterns(responses: Float32[np.ndarray, "time channel"]) -> Float32[np.ndarr
 class CategorySettings:
     """The network's sizes and its training. `gate_rate` and `learning_rate` are Adam's, for gates and weights.
 
-    `smoothness` of the gates is that of `VoxelBottleneck`, in voxels.
+    `smoothness` weighs the mean squared difference between the gate logits of neighbouring voxels: with one training
+    block per category the bottleneck's own smoothing leaves the map noisier (docs/RESULTS.md).
     """
 
     width: int = 16
@@ -131,7 +132,7 @@ class CategorySettings:
     gate_rate: float = 0.05
     weight_decay: float = 0.5
     beta: float = 3.0
-    smoothness: float = 1.0
+    smoothness: float = 2.0
 
 
 class CategoryNetwork(nn.Module):
@@ -139,7 +140,7 @@ class CategoryNetwork(nn.Module):
 
     def __init__(self, grid: tuple[int, int, int], reach: int, n_categories: int, settings: CategorySettings) -> None:
         super().__init__()
-        self.voxels = VoxelBottleneck(grid, n_subjects=0, smoothness=settings.smoothness)
+        self.voxels = VoxelBottleneck(grid, n_subjects=0)
         self.encoder = VolumeEncoder(
             grid,
             reach,
@@ -194,6 +195,7 @@ def train(
             batch = _cut(volumes, [int(random.choice(choice)) for choice in starts], windows.length)
             loss = cross_entropy(network(batch), truth)
             loss = loss + beta(step / settings.steps) * network.rate()[inside].mean()
+            loss = loss + settings.smoothness * _roughness(network.voxels.group, inside)
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]  # torch's own
             optimiser.step()
@@ -286,6 +288,17 @@ def _cut(volumes: Float[Tensor, "time x y z"], starts: Sequence[int], length: in
     rows = torch.tensor(starts)[:, None] + torch.arange(length)
     known = (rows < len(volumes)).to(volumes.dtype)[..., None, None, None]
     return volumes[rows.clamp(max=len(volumes) - 1)] * known
+
+
+def _roughness(gates: Float[Tensor, "x y z"], inside: Bool[Tensor, "x y z"]) -> Float[Tensor, ""]:
+    """Mean squared difference between neighbours along the three axes, both inside the mask."""
+    total, pairs = gates.new_zeros(()), 0
+    for axis in range(3):
+        n = gates.shape[axis] - 1
+        both = inside.narrow(axis, 0, n) & inside.narrow(axis, 1, n)
+        step = gates.narrow(axis, 1, n) - gates.narrow(axis, 0, n)
+        total, pairs = total + (step[both] ** 2).sum(), pairs + int(both.sum())
+    return total / max(pairs, 1)
 
 
 def _box(mask: Bool[np.ndarray, "x y z"]) -> tuple[slice, slice, slice]:

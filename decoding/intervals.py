@@ -17,7 +17,7 @@ import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from jaxtyping import Float64, Int
+from jaxtyping import Float, Float64, Int
 from scipy.stats import norm, t
 
 from .nulls import N_DRAWS, standardise
@@ -43,7 +43,7 @@ def correlation_of(draws: Draws) -> Float64[np.ndarray, " draw"]:
     return r
 
 
-def moments(predicted: Float64[np.ndarray, " time"], true: Float64[np.ndarray, " time"]) -> Samples:
+def moments(predicted: Float[np.ndarray, " time"], true: Float[np.ndarray, " time"]) -> Samples:
     """x, y, x², y², xy per repetition of the z-scored series of one story: what r needs of a resample."""
     x, y = standardise(predicted), standardise(true)
     return np.stack([x, y, x * x, y * y, x * y], axis=1)

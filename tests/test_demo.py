@@ -87,9 +87,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def run(place: Path) -> Path:
     """The folder of a finished demo."""
-    console = Console(file=(place / "log.txt").open("w", encoding="utf-8"))
-    report = demo.start_demo("synthetic", str(place / "study"), None, place / "run", console)
-    console.file.close()
+    with (place / "log.txt").open("w", encoding="utf-8") as log:
+        report = demo.start_demo("synthetic", str(place / "study"), None, place / "run", Console(file=log))
     assert report == place / "run" / "report.html"
     return place / "run"
 

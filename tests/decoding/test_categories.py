@@ -35,7 +35,7 @@ SMALL = CategorySettings(
     learning_rate=5e-3,
     gate_rate=0.1,
     beta=0.3,
-    smoothness=0.5,
+    smoothness=0.1,
 )
 
 

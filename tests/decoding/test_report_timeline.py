@@ -25,7 +25,7 @@ def test_frequent_words_are_marked_apart():
 
 def test_nothing_is_marked_between_texts_without_a_word_in_common():
     assert marked("one two", "three") == []
-    assert shared_words("", "three", ()).html == "–"  # noqa: RUF001 # the dash of an empty cell
+    assert shared_words("", "three", ()).html == "–"  # the dash of an empty cell
 
 
 def test_words_are_escaped_marked_or_not():
