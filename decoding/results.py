@@ -154,16 +154,19 @@ def as_frame(rows: Sequence[Row]) -> pd.DataFrame:
 
 
 def print_table(rows: Sequence[Row], console: Console, absent: Mapping[str, str] | None = None) -> None:
-    """Print the rows; `absent` says why a metric has none."""
-    table = Table(title="Scores beside their null (permuted pairing)")
-    for name in ("subject", "story", "quadrant", "metric"):
-        table.add_column(name)
-    for name in ("value", "95% interval", "null mean ± sd", "z", "p", "chance", "n"):
-        table.add_column(name, justify="right")
+    """Print one table per subject, story and quadrant, 80 columns wide; `absent` says why a metric has no row."""
+    groups: dict[tuple[str, str, str], list[Row]] = {}
     for row in rows:
-        labels = (row.subject, row.story, row.quadrant, row.metric)
-        table.add_row(*(escape(cell) for cell in (*labels, *_numbers(row))))
-    console.print(table)
+        groups.setdefault((row.subject, row.story, row.quadrant), []).append(row)
+    for (subject, story, quadrant), group in groups.items():
+        what = "all scored stories" if story == POOLED else story
+        table = Table(title=escape(f"{subject}, {what} ({quadrant})"), title_justify="left")
+        table.add_column("metric")
+        for name in ("value", "95% interval", "null mean ± sd", "z", "p", "chance", "n"):
+            table.add_column(name, justify="right")
+        for row in group:
+            table.add_row(*(escape(cell) for cell in (row.metric, *_numbers(row))))
+        console.print(table)
     for metric, reason in (absent or {}).items():
         console.print(f"{metric}: not computed, {reason}", markup=False)
 

@@ -23,6 +23,7 @@ from plasticode.datasets.design import SyntheticDesign
 from plasticode.datasets.errors import MissingData, WrongArgument
 from plasticode.datasets.synthetic import write_synthetic
 from plasticode.decoding import defaults, demo, semantic
+from plasticode.decoding.story_module import StoryWindows
 from plasticode.decoding.training import BrainToText
 from rich.console import Console
 from safetensors.numpy import load_file
@@ -217,6 +218,16 @@ def test_a_story_that_was_used_is_refused_by_name(
 def test_the_training_verbs_run_on_a_finished_run(run: Path) -> None:
     for verb in ("validate", "test", "predict"):
         assert main([verb, "--resume", str(run)]) == 0
+
+
+def test_the_test_batches_know_who_was_trained_on(run: Path, place: Path) -> None:
+    held = {"validation_stories": ["kelp"], "test_stories": list(DESIGN.test), "test_subjects": ["sub-02"]}
+    data = StoryWindows("synthetic", str(place / "study"), str(run / "language_model"), **held)
+    data.setup("test")
+    batches = list(data.test_dataloader())
+    found = sorted((pair[0], int(batch.subject.unique())) for pair, batch in zip(data.split.test, batches, strict=True))
+    # The unseen person's stories that others were trained on are held out too, but not scored by `evaluate`.
+    assert set(found) == {("sub-01", 0), ("sub-02", -1)}
 
 
 def test_a_second_demo_in_the_folder_is_refused(run: Path, place: Path) -> None:
