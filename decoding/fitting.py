@@ -118,7 +118,7 @@ def run_lightning(verb: str, arguments: Sequence[str], run_dir: str | None = Non
     run_dir
         Folder of a new run (`runs/fit-<date>` by default).
     resume
-        Folder of an interrupted run: its config and its last checkpoint are taken.
+        Folder of an earlier run: its config is taken, with its last checkpoint to go on training, its best otherwise.
 
     Raises `WrongArgument` for what the config's schema refuses, `MissingData` for a run without a checkpoint, and
     `BrokenData` for a checkpoint that is damaged or of another model.
@@ -126,12 +126,15 @@ def run_lightning(verb: str, arguments: Sequence[str], run_dir: str | None = Non
     run = RunFolder.existing(resume) if resume else RunFolder(run_dir) if run_dir else RunFolder.dated(verb)
     given = [verb, *arguments]
     if resume:
-        given += ["--config", str(run.config)]
-        if run.last.is_file():
-            _require_readable(run.last)
-            given += ["--ckpt_path", str(run.last), "--weights_only", "true"]
+        # The run's config first: what is given beside it has the last word.
+        given = [verb, "--config", str(run.config), *arguments]
+        # Training goes on from its last epoch; everything else uses what training exported.
+        checkpoint = run.last if verb == "fit" else run.best
+        if checkpoint.is_file():
+            _require_readable(checkpoint)
+            given += ["--ckpt_path", str(checkpoint), "--weights_only", "true"]
         elif verb != "fit":
-            raise MissingData("no checkpoint", run.last, "Train the run first with `plasticode fit`.")
+            raise MissingData("no checkpoint", checkpoint, "Train the run first with `plasticode fit`.")
     elif verb == "fit" and "--trainer.fast_dev_run" not in " ".join(arguments):
         run.require_new()
     allowed = [*ALLOWED, *filter(None, os.environ.get(EXTRA_ALLOWED, "").split(","))]

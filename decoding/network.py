@@ -25,7 +25,8 @@ MAX_LOG_SCALE = 4.6  # contrastive temperature of .01
 class DataFacts:
     """What the network takes from its data: it is stored with the weights.
 
-    `rows` of text in a window and `reach` rows after it; `grid` of the volumes, or None where channels have no place;
+    `rows` of text in a window and `reach` rows after it; `grid` of the volumes and its `affine` in mm, or None where
+    channels have no place;
     `mean_counts` words and characters per row in training; `repetition_time` in s.
     """
 
@@ -37,6 +38,7 @@ class DataFacts:
     n_text_features: int
     mean_counts: tuple[float, float]
     grid: tuple[int, int, int] | None = None
+    affine: tuple[tuple[float, ...], ...] | None = None
 
 
 @dataclass(frozen=True)

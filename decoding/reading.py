@@ -76,10 +76,19 @@ class Reader:
             )
         if facts.grid is None:
             self._accept_channels(run)
-        elif run.responses.mask is None or run.responses.mask.volume.shape != facts.grid:
-            shape = None if run.responses.mask is None else run.responses.mask.volume.shape
+        else:
+            self._accept_grid(run)
+
+    def _accept_grid(self, run: Run) -> None:
+        facts, mask = self.model.network.facts, run.responses.mask
+        shape = None if mask is None else mask.volume.shape
+        if mask is None or shape != facts.grid:
             raise BrokenData(
-                f"grid {shape}, but the model reads {facts.grid}", where, "Resample it to the model's grid."
+                f"grid {shape}, but the model reads {facts.grid}", run.key, "Resample it to the model's grid."
+            )
+        if facts.affine is not None and not np.allclose(mask.affine, facts.affine, atol=1e-3):
+            raise BrokenData(
+                "the grid lies elsewhere (its affine is not the model's)", run.key, "Resample it to the model's grid."
             )
 
     def _accept_channels(self, run: Run) -> None:

@@ -26,6 +26,7 @@ class RunFolder:
         self.config = self.path / "config.yaml"
         self.split = self.path / "split.json"
         self.last = self.path / "checkpoints" / "last.ckpt"
+        self.best = self.path / "checkpoints" / "best.ckpt"
         self.model = self.path / "model.json"
         self.results = self.path / "results.json"
         self.language_model = self.path / "language_model"

@@ -95,11 +95,9 @@ class StoryWindows(LightningDataModule):
         self.split = self._split(study, training, watched)
 
     def _split(self, study: Study, training: Sequence[Run], watched: Sequence[Run]) -> Split:
+        # A new person on a story that others were trained on is no test: its text was seen.
         named = [
-            (subject, story)
-            for subject in study.subjects()
-            for story in study.stories(subject)
-            if story in self.test or (subject in self.test_subjects and story not in self.validation)
+            (subject, story) for subject in study.subjects() for story in study.stories(subject) if story in self.test
         ]
         trained, watched_pairs = (tuple((run.subject, run.story) for run in runs) for runs in (training, watched))
         return Split(self.study_name, trained, watched_pairs, tuple(named))
@@ -144,6 +142,7 @@ class StoryWindows(LightningDataModule):
             n_text_features=self.features.n_features,
             mean_counts=(float(counts[0]), float(counts[1])),
             grid=self.unfold.grid if self.unfold else None,
+            affine=tuple(map(tuple, self.unfold.union.affine.tolist())) if self.unfold else None,
         )
 
     def train_dataloader(self) -> DataLoader[Batch]:

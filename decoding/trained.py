@@ -103,6 +103,8 @@ class TrainedModel:
 
 def _facts(record: dict[str, Any]) -> DataFacts:
     tuples = {name: tuple(record[name]) if record[name] is not None else None for name in ("subjects", "grid")}
+    if record.get("affine") is not None:
+        tuples["affine"] = tuple(map(tuple, record["affine"]))
     return DataFacts(**{**record, **tuples, "mean_counts": tuple(record["mean_counts"])})
 
 
