@@ -83,7 +83,10 @@ class Characters:
         return "".join(self.symbols[i - 1] for i in ids if i != self.BEGIN)
 
 
-def padded(texts: Sequence[Sequence[int]]) -> Int[Tensor, "batch character"]:
-    """Ids as one rectangle, the short ones filled with `Characters.BEGIN`."""
-    rows = [torch.tensor(list(ids), dtype=torch.long) for ids in texts]
-    return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=Characters.BEGIN)
+def padded(texts: Sequence[Sequence[int]], multiple: int = 1) -> Int[Tensor, "batch character"]:
+    """Ids as one rectangle, the short ones filled with `Characters.BEGIN`, its width a multiple of `multiple`."""
+    width = -(-max(map(len, texts), default=0) // multiple) * multiple
+    ids = torch.full((len(texts), width), Characters.BEGIN, dtype=torch.long)
+    for row, text in zip(ids, texts, strict=True):
+        row[: len(text)] = torch.tensor(list(text), dtype=torch.long)
+    return ids

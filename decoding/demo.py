@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 from rich.console import Console
 
 from ..datasets.brain_map import BrainMap
@@ -20,7 +21,7 @@ from ..datasets.errors import MissingData, WrongArgument
 from ..datasets.grammar import corpus
 from ..datasets.oracle import oracle
 from ..datasets.prepare import default_cache
-from ..datasets.study import Run
+from ..datasets.study import Run, study_class
 from ..datasets.synthetic import SyntheticStudy, write_synthetic
 from .defaults import CONFIGS, language_config, search_of, studies_with_demo
 from .evaluation import ScoredStory
@@ -49,8 +50,23 @@ def start_demo(study: str, root: str | None, subject: str | None, run_dir: Path 
     run = RunFolder(run_dir) if run_dir else RunFolder.dated("demo")
     if (run.path / DEMO).is_file():
         raise WrongArgument("there is a demo in this folder already", run.path, f"Go on with --resume {run.path}.")
+    _check(study, root, subject)
     run.write_json(DEMO, {"study": study, "root": root and str(Path(root).resolve()), "subject": subject})
     return resume_demo(run.path, console)
+
+
+def _check(study: str, root: str | None, subject: str | None) -> None:
+    """Say what is wrong with the arguments before there is a run that would keep them."""
+    if study != SyntheticStudy.name:
+        if root is None:
+            raise MissingData(
+                f"no data folder for study {study}", "--root", f"Give it, or see `plasticode fetch {study} -h`."
+            )
+        study_class(study)(root).recordings([subject] if subject else None)
+    config: dict[str, Any] = yaml.safe_load((CONFIGS / f"{study}.yaml").read_text(encoding="utf-8"))
+    kept_out = config["data"]["init_args"].get("test_subjects") or []
+    if subject in kept_out:
+        raise WrongArgument(f"{subject} is held out for the test", "--subject", "Name a person to train on.")
 
 
 def resume_demo(run_dir: Path, console: Console) -> Path:
@@ -86,10 +102,7 @@ def _data(study: str, root: str | None, console: Console) -> tuple[Path, list[st
             temporary.write_text(corpus(seed=1, n_characters=CORPUS_CHARACTERS), encoding="utf-8")
             os.replace(temporary, text)
         return folder, [str(text)]
-    if root is None:
-        raise MissingData(
-            f"no data folder for study {study}", "--root", f"Give it, or see `plasticode fetch {study} -h`."
-        )
+    assert root is not None  # see `_check`
     folder = Path(root)
     shared = os.environ.get("PLASTICODE_DATA")
     places = [Path(place) / PROSE for place in (shared, folder.parent) if place]
@@ -118,7 +131,7 @@ def _brain_model(study: str, root: Path, subject: str | None, run: RunFolder, co
         "--data.root",
         str(root),
         "--data.language_model",
-        str(run.language_model),
+        str(run.language_model.resolve()),  # the config is read again on resuming, from anywhere
     ]
     _fit([*overrides, *([f"--data.subjects=[{subject}]"] if subject else [])], run)
 
@@ -163,7 +176,8 @@ def _against_truth(
             continue
         low, high = auc_interval(image, truth, mask)
         who = "seen" if subject in network.facts.subjects else "unseen"
-        detail = f"95% interval {low:.3f} to {high:.3f}, chance .5, {who} subject, {int(truth.sum())} planted voxels"
+        bounds = f"95% interval {low:.3f} to {high:.3f} (voxels taken as independent)"
+        detail = f"{bounds}, chance .5, {who} subject, {int(truth.sum())} planted voxels"
         yield {"name": f"voxel map AUC, {subject}", "value": area_under_curve(image, truth, mask), "detail": detail}
     found = read_rows(run.results)
     for subject in sorted(runs):

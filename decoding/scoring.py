@@ -142,7 +142,8 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
 
 def _write_similarities(path: Path, scored: Sequence[ScoredStory]) -> None:
     temporary = path.with_name(f".{os.getpid()}.{path.name}")
-    arrays = {f"{story.reading.run.subject}/{story.reading.run.story}": story.similarity for story in scored}
+    # subject/story[/session]: a second hearing of a story must not take the first one's place.
+    arrays = {story.reading.run.key.split("/", 1)[1]: story.similarity for story in scored}
     with temporary.open("wb") as file:
         np.savez_compressed(file, allow_pickle=False, **arrays)
     os.replace(temporary, path)

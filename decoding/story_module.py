@@ -78,6 +78,9 @@ class StoryWindows(LightningDataModule):
         self.language_model = LanguageModel.load(Path(self.language_model_path))
         study = study_class(self.study_name)(self.root)
         people = [s for s in self.subjects or study.subjects() if s not in self.test_subjects]
+        if not people or (unknown := sorted(set(people) - set(study.subjects()))):
+            named = f"no person {', '.join(unknown)}" if people else "no person is left to train on"
+            raise MissingData(named, self.root, f"There are: {', '.join(study.subjects())}; see also test_subjects.")
         heard = {story for person in people for story in study.stories(person)}
         self._check_split(heard)
         runs = prepare(study, subjects=people, stories=sorted(heard - self.test))

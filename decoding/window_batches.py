@@ -18,6 +18,9 @@ from .characters import Characters, padded
 from .text_features import RunText, TextFeatures
 from .unfold import Unfold
 
+# Few different widths: torch keeps compiled kernels and buffers for each that it meets, and memory grows with them.
+WIDTH = 64
+
 
 class Batch(NamedTuple):
     """Windows of responses and what was heard. `subject` is -1 for a person who was not trained on."""
@@ -69,7 +72,7 @@ class WindowSet:
             mask=torch.tensor([self.unfold.mask_of[run.key] if self.unfold else 0 for run in runs]),
             features=torch.from_numpy(np.stack([text.features[a:b] for text, a, b in texts])),
             counts=torch.from_numpy(np.stack([text.counts[a:b] for text, a, b in texts])),
-            characters=padded([begin + self.characters.encode(text.text(a, b)) for text, a, b in texts]),
+            characters=padded([begin + self.characters.encode(text.text(a, b)) for text, a, b in texts], WIDTH),
         )
 
     def whole(self, run: int) -> Batch:

@@ -235,6 +235,13 @@ def test_a_second_demo_in_the_folder_is_refused(run: Path, place: Path) -> None:
         demo.start_demo("synthetic", str(place / "study"), None, run, Console(quiet=True))
 
 
+@pytest.mark.parametrize(("study", "subject"), [("synthetic", "sub-02"), ("lebel2023", "UTS03")])
+def test_wrong_arguments_of_a_demo_leave_no_run_behind(place: Path, tmp_path: Path, study: str, subject: str) -> None:
+    with pytest.raises((MissingData, WrongArgument)):  # a person held out for the test; a folder that is not there
+        demo.start_demo(study, str(tmp_path / "nowhere"), subject, tmp_path / "run", Console(quiet=True))
+    assert not (tmp_path / "run").exists()
+
+
 def test_resuming_where_there_is_no_demo_is_refused(tmp_path: Path) -> None:
     with pytest.raises(MissingData, match="no demo in this folder"):
         demo.resume_demo(tmp_path, Console(quiet=True))

@@ -212,6 +212,8 @@ def test_a_language_model_that_has_read_a_held_out_story_is_a_leak(planted_tree,
         ({"validation_stories": ["lagoon"]}, "lagoon for validation and for test"),
         ({"validation_stories": ["nowhere"], "test_stories": []}, "no held-out story is there: nowhere"),
         ({"validation_stories": ["amber", "birch", "kelp"]}, "every story is held out"),
+        ({"subjects": ["sub-99"]}, "no person sub-99"),
+        ({"subjects": ["sub-01"], "test_subjects": ["sub-01"]}, "no person is left to train on"),
     ],
 )
 def test_splits_that_cannot_be_meant_are_refused(planted_tree, language_model, tmp_path, data, said):
