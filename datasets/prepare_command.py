@@ -16,6 +16,8 @@ def prepare_arguments(parser: argparse.ArgumentParser) -> None:
     source.add_argument("--study", help="a study that plasticode knows; needs --root")
     parser.add_argument("--root", type=Path, help="folder of the study's data")
     parser.add_argument("--task", help="with --bids: only recordings of this task")
+    parser.add_argument("--space", help="with --bids: which space of fMRIPrep derivatives")
+    parser.add_argument("--raw", type=Path, help="with --bids: folder with the events of derivatives")
     parser.add_argument("--subject", action="append", metavar="S", help="only this person; may be repeated")
     parser.add_argument("--cache", type=Path, help="folder of the cache (default: $PLASTICODE_CACHE)")
 
@@ -25,11 +27,15 @@ def prepare_run(args: argparse.Namespace) -> None:
     from .bids import BidsStudy
     from .errors import WrongArgument
     from .prepare import prepare
-    from .study import study_class
+    from .study import Study, open_study
 
     if args.bids is None and args.root is None:
         raise WrongArgument("--study needs --root", "plasticode prepare", "Give the folder of the study's data.")
-    study = BidsStudy(args.bids, task=args.task) if args.bids else study_class(args.study)(args.root)
+    study: Study
+    if args.bids:
+        study = BidsStudy(args.bids, task=args.task, space=args.space, raw=args.raw)
+    else:
+        study = open_study(args.study, args.root)
     runs = prepare(study, args.cache, subjects=args.subject)
     for run in runs:
         shape = " x ".join(map(str, run.responses.shape))

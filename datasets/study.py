@@ -10,7 +10,7 @@ import importlib
 import inspect
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int
 
-from .errors import BrokenData, MissingData
+from .errors import BrokenData, MissingData, WrongArgument
 
 FACTS = ("name", "url", "doi", "licence", "citation", "language", "info")
 
@@ -270,6 +270,18 @@ def study_class(name: str) -> type[Study]:
             if inspect.isclass(value) and issubclass(value, Study) and getattr(value, "name", None) == name:
                 return value
     raise MissingData(f"no study named {name!r}", "--study", f"Choose one of: {', '.join(study_names())}.")
+
+
+def open_study(name: str, root: str | Path, options: Mapping[str, Any] | None = None) -> Study:
+    """The study in a folder; `options` are its reader's own (for example a BIDS folder's task and space).
+
+    Raises `WrongArgument` for an option that the reader does not have.
+    """
+    made: Callable[..., Study] = study_class(name)
+    try:
+        return made(root, **(options or {}))
+    except TypeError as error:
+        raise WrongArgument(str(error), f"options of study {name}", "See the reader's parameters.") from error
 
 
 def study_names() -> list[str]:

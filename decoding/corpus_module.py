@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 from ..datasets.corpus import read_documents
 from ..datasets.errors import MissingData, WrongArgument
 from ..datasets.prepare import prepare
-from ..datasets.study import study_class
+from ..datasets.study import open_study
 from .characters import Characters, fold
 from .window_batches import EpochKeys
 from .word_vectors import WordVectors
@@ -27,8 +28,8 @@ class TextCorpus(LightningDataModule):
     ----------
     paths
         .txt files, folders or tar archives.
-    study, root
-        A study whose stories are read too, as transcripts.
+    study, root, study_options
+        A study whose stories are read too, as transcripts; and further parameters of its reader.
     excluded_stories
         Stories whose text is never read: all that will be scored, and those for validation.
     validation_stories
@@ -44,6 +45,7 @@ class TextCorpus(LightningDataModule):
         paths: list[str] | None = None,
         study: str | None = None,
         root: str | None = None,
+        study_options: dict[str, Any] | None = None,
         excluded_stories: list[str] | None = None,
         validation_stories: list[str] | None = None,
         story_share: float = 0.3,
@@ -64,6 +66,7 @@ class TextCorpus(LightningDataModule):
         self.save_hyperparameters()
         self.paths = [os.path.expandvars(path) for path in paths or []]
         self.study, self.root = study, os.path.expandvars(root or ".")
+        self.options = dict(study_options or {})
         self.excluded, self.validation = set(excluded_stories or []), list(validation_stories or [])
         self.story_share, self.length, self.seed = story_share, length, seed
         self.batch_size, self.steps_per_epoch, self.word_features = batch_size, steps_per_epoch, word_features
@@ -92,7 +95,7 @@ class TextCorpus(LightningDataModule):
         """Folded text of every story that may be read, from the first person who heard it."""
         if self.study is None:
             return {}
-        study = study_class(self.study)(self.root)
+        study = open_study(self.study, self.root, self.options)
         texts: dict[str, str] = {}
         for subject in study.subjects():
             new = [story for story in study.stories(subject) if story not in texts and story not in self.excluded]

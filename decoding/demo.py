@@ -30,7 +30,7 @@ from .held_out import held_out
 from .report import write_report
 from .results import POOLED, print_table, read_rows
 from .run_folder import RunFolder
-from .scoring import evaluate_run, prepared
+from .scoring import evaluate_run, prepared, scorable
 from .search import Search
 from .trained import TrainedModel
 from .voxel_map import area_under_curve, auc_interval, save_map, voxel_map
@@ -148,7 +148,8 @@ def _score(root: Path, subject: str | None, run: RunFolder, search: Search, cons
     model = TrainedModel.load(run.path)
     chosen = held_out(model, root, [subject] if subject else None)
     run.write_json("search.json", asdict(search))
-    scored, _ = evaluate_run(run, root, prepared(chosen.study, chosen.recordings), search, "minilm")
+    runs = scorable(prepared(chosen.study, chosen.recordings), model, console)
+    scored, _ = evaluate_run(run, root, runs, search, "minilm")
     return scored
 
 

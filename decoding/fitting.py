@@ -18,6 +18,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from safetensors.torch import save
 
 from ..datasets.errors import BrokenData, MissingData, WrongArgument
 from .run_folder import RunFolder
@@ -92,6 +93,20 @@ class RunCLI(LightningCLI):
         temporary.write_text(text, encoding="utf-8")
         temporary.replace(run.config)
         run.write_versions()
+
+    def predict(self, **settings: Any) -> None:
+        """Latents and expected counts of every test run, as `predictions.safetensors` in the run folder."""
+        found = self.trainer.predict(**settings, return_predictions=True) or []
+        names = self.datamodule.scored
+        tensors = {
+            f"{name}/{kind}": value.contiguous()
+            for name, run in zip(names, found, strict=True)
+            for kind, value in run.items()
+        }
+        self.run_folder.path.mkdir(parents=True, exist_ok=True)
+        temporary = self.run_folder.path / f".predictions.{os.getpid()}"
+        temporary.write_bytes(save(tensors))
+        temporary.replace(self.run_folder.path / "predictions.safetensors")
 
     def after_fit(self) -> None:
         """Export the best weights by validation, in the form that needs neither Lightning nor pickle."""

@@ -2,7 +2,7 @@
 
 Twelve words are enough for a BLEU-1 that looks like decoding (.26 on five stories of lebel2023). Being as long as the
 truth is also enough to beat the permuted pairing in CER, WER and BLEU-1, so a decoder that knows the word rate needs
-this baseline, at the lengths that it wrote itself, beside the null.
+this baseline, at the lengths that its own rate model expects, beside the null.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..datasets.errors import Leak, MissingData
-from ..datasets.study import Study, study_class
+from ..datasets.study import Study, open_study
 from .trained import TrainedModel
 
 Recording = tuple[str, str, str]
@@ -30,7 +30,7 @@ def held_out(
     Raises `Leak`, naming them, when stories that were used in training are asked for or nothing else is there, and
     `MissingData` when the folder has no recording of the model's kind.
     """
-    study = study_class(model.split.study)(root)
+    study = open_study(model.split.study, root, model.split.options)
     found = study.recordings(subjects, stories)
     if not found:
         raise MissingData("no recording", root, f"Give a folder of study {study.name}.")

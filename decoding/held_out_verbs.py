@@ -15,7 +15,7 @@ from .held_out import HeldOut, held_out
 from .reading import Reader
 from .results import POOLED, print_table, write_rows
 from .run_folder import RunFolder
-from .scoring import evaluate_run, prepared, rows_of, score, write_table
+from .scoring import evaluate_run, prepared, rows_of, scorable, score, write_table
 from .trained import TrainedModel
 
 
@@ -56,7 +56,7 @@ def evaluate(
     model = TrainedModel.load(run.path)
     chosen = held_out(model, root, subjects, stories)
     say_passed_over(chosen, console)
-    runs = prepared(chosen.study, chosen.recordings)
+    runs = scorable(prepared(chosen.study, chosen.recordings), model, console)
     evaluation = Evaluation(Reader(model), search_of(run), semantic_model)
     if out is None:
         _, rows = evaluate_run(run, root, runs, search_of(run), semantic_model)

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from ..datasets.errors import BrokenData, MissingData, WrongArgument
@@ -88,7 +88,7 @@ def write_model(folder: Path, tensors: dict[str, Tensor], about: dict[str, Any])
     """model.safetensors and model.json, each written whole under a temporary name first."""
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / f".model.{os.getpid()}"
-    save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, temporary)
+    temporary.write_bytes(save({name: value.detach().cpu().contiguous() for name, value in tensors.items()}))
     # Until the new description is there the folder holds no finished model: two models are never mixed.
     (folder / "model.json").unlink(missing_ok=True)
     os.replace(temporary, folder / "model.safetensors")

@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from rich.console import Console
 from rich.progress import track
 
-from ..datasets.errors import MissingData, PlasticodeError
+from ..datasets.errors import BrokenData, MissingData, PlasticodeError
 from ..datasets.prepare import prepare
-from ..datasets.study import Run, Study, study_class
+from ..datasets.study import Run, Study, open_study
 from .evaluation import ALONE, DECODER, FREQUENT, RIDGE, Evaluation, ScoredStory
 from .paired import paired_difference
 from .reading import Reader
@@ -37,6 +38,24 @@ def prepared(study: Study, recordings: Sequence[tuple[str, str, str]]) -> list[R
     return [run for run in runs if (run.subject, run.story, run.session) in chosen]
 
 
+def scorable(runs: Sequence[Run], model: TrainedModel, console: Console) -> list[Run]:
+    """The runs that have words and a window; the others are passed over by name.
+
+    Raises `BrokenData` when none is left.
+    """
+    shape = model.window
+    short = [run for run in runs if run.responses.n_rows < shape.rows(run.repetition_time)]
+    silent = [run for run in runs if len([word for word in run.words if word.onset >= 0]) < 2 and run not in short]
+    for reason, group in (("shorter than one window", short), ("without words to compare with", silent)):
+        if group:
+            names = ", ".join(run.key for run in group)
+            console.print(f"passed over, {reason}: {names}", markup=False, highlight=False, soft_wrap=True)
+    kept = [run for run in runs if run not in short and run not in silent]
+    if runs and not kept:
+        raise BrokenData("no recording can be scored", runs[0].key, "Give recordings with words, of a window or more.")
+    return kept
+
+
 def score(evaluation: Evaluation, runs: Sequence[Run]) -> list[ScoredStory]:
     """Score recordings one after the other, with a progress bar."""
     return [evaluation.score(run) for run in track(runs, description="decoding and scoring")]
@@ -51,7 +70,7 @@ def rows_of(scored: Sequence[ScoredStory], system: str) -> list[Row]:
 def baselines_of_training(model: TrainedModel, root: str | Path) -> tuple[dict[str, FittedRidge], list[str], list[str]]:
     """A ridge per person and the training texts, from the training runs, and notes on what could not be had."""
     try:
-        study = study_class(model.split.study)(root)
+        study = open_study(model.split.study, root, model.split.options)
         runs = prepared(study, [r for r in study.recordings() if r[:2] in set(model.split.train)])
         if not runs:
             raise MissingData("none of the training runs", root, "Give the run's own data folder.")

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from lightning import LightningDataModule
+from rich.console import Console
 from torch.utils.data import DataLoader
 
 from ..datasets.errors import BrokenData, Leak, MissingData, WrongArgument
 from ..datasets.prepare import prepare
-from ..datasets.study import Run, Study, study_class
+from ..datasets.study import Run, Study, open_study
 from ..datasets.windows import WindowShape
 from .language_model import LanguageModel
 from .network import BrainToTextNetwork, DataFacts
@@ -29,6 +31,8 @@ class StoryWindows(LightningDataModule):
     ----------
     study, root, subjects
         Where the recordings are and whose are trained on (all by default).
+    study_options
+        Further parameters of the study's reader, for example `{task: story, space: MNI152NLin2009cAsym}` of `bids`.
     language_model
         Folder of a pre-trained language model: alphabet and word vectors come from it. Raises `Leak` when it has read
         a story that is held out here.
@@ -45,6 +49,7 @@ class StoryWindows(LightningDataModule):
         study: str,
         root: str,
         language_model: str,
+        study_options: dict[str, Any] | None = None,
         subjects: list[str] | None = None,
         validation_stories: list[str] | None = None,
         test_stories: list[str] | None = None,
@@ -64,11 +69,13 @@ class StoryWindows(LightningDataModule):
                 "Give numbers of at least 1.",
             )
         self.study_name, self.root, self.language_model_path = study, os.path.expandvars(root), language_model
+        self.options = dict(study_options or {})
         self.subjects, self.test_subjects = subjects, set(test_subjects or [])
         self.validation, self.test = set(validation_stories or []), set(test_stories or [])
         self.window = window or WindowShape()
         self.stories_per_batch, self.windows_per_story = stories_per_batch, windows_per_story
         self.steps_per_epoch, self.seed = steps_per_epoch, seed
+        self.scored: list[str] = []
         self.train: WindowSet | None = None
 
     def setup(self, stage: str | None = None) -> None:
@@ -76,14 +83,17 @@ class StoryWindows(LightningDataModule):
         if self.train is not None:
             return
         self.language_model = LanguageModel.load(Path(self.language_model_path))
-        study = study_class(self.study_name)(self.root)
+        study = open_study(self.study_name, self.root, self.options)
         people = [s for s in self.subjects or study.subjects() if s not in self.test_subjects]
         if not people or (unknown := sorted(set(people) - set(study.subjects()))):
             named = f"no person {', '.join(unknown)}" if people else "no person is left to train on"
             raise MissingData(named, self.root, f"There are: {', '.join(study.subjects())}; see also test_subjects.")
         heard = {story for person in people for story in study.stories(person)}
         self._check_split(heard)
-        runs = prepare(study, subjects=people, stories=sorted(heard - self.test))
+        # A recording without words (rest, or a story whose text is not there) would be taught as silence.
+        runs = [run for run in prepare(study, subjects=people, stories=sorted(heard - self.test)) if run.words]
+        if not any(run.story not in self.validation for run in runs):
+            raise MissingData("no recording with words to train on", self.root, "Give the words that were heard.")
         training = [run for run in runs if run.story not in self.validation]
         watched = [run for run in runs if run.story in self.validation]
         self.features = TextFeatures(self.language_model.vectors).fit(training)
@@ -103,7 +113,7 @@ class StoryWindows(LightningDataModule):
             (subject, story) for subject in study.subjects() for story in study.stories(subject) if story in self.test
         ]
         trained, watched_pairs = (tuple((run.subject, run.story) for run in runs) for runs in (training, watched))
-        return Split(self.study_name, trained, watched_pairs, tuple(named))
+        return Split(self.study_name, trained, watched_pairs, tuple(named), self.options)
 
     def trained(self, network: BrainToTextNetwork) -> TrainedModel:
         """The network with all that is needed to decode."""
@@ -118,6 +128,9 @@ class StoryWindows(LightningDataModule):
             raise MissingData(
                 f"no held-out story is there: {', '.join(unknown)}", self.root, "Correct the config's split."
             )
+        if unknown:
+            # Not an error: not everybody heard every story. But a misspelt name would be trained on.
+            Console(stderr=True).print(f"held out by name but not there: {', '.join(unknown)}", soft_wrap=True)
         if both := sorted(self.validation & self.test):
             raise WrongArgument(f"{', '.join(both)} for validation and for test", "split", "Name each story once.")
         if not heard - self.validation - self.test:
@@ -159,10 +172,11 @@ class StoryWindows(LightningDataModule):
     def test_dataloader(self) -> DataLoader[Batch]:
         """The runs held out for the test, one batch each; read here for the first time."""
         assert self.train is not None
-        study = study_class(self.study_name)(self.root)
+        study = open_study(self.study_name, self.root, self.options)
         # Channels without a place cannot be carried over to people who were not trained on.
         named = [(s, t) for s, t in self.split.test if self.unfold or s in self.facts.subjects]
         runs = [run for s, t in named for run in prepare(study, subjects=[s], stories=[t])]
+        self.scored = [f"{run.subject}/{run.story}" for run in runs]
         # Masks of people who were not trained on are new: they join the others on the same grid.
         self.unfold = Unfold([*self.train.runs, *self.watched.runs, *runs]) if self.unfold else None
         return DataLoader(WholeRuns(self._windows(runs)), batch_size=None)

@@ -26,12 +26,16 @@ FORM = "plasticode brain model 1"
 
 @dataclass(frozen=True)
 class Split:
-    """(subject, story) pairs by what they were used for; `test` are those held out by name."""
+    """(subject, story) pairs by what they were used for; `test` are those held out by name.
+
+    `options` are those of the study's reader.
+    """
 
     study: str
     train: tuple[tuple[str, str], ...]
     validation: tuple[tuple[str, str], ...] = ()
     test: tuple[tuple[str, str], ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def trained_stories(self, subject: str | None = None) -> set[str]:
         """Stories that were trained on, by anybody or by one person."""
@@ -40,7 +44,7 @@ class Split:
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> Split:
         parts = {name: tuple((s, t) for s, t in record[name]) for name in ("train", "validation", "test")}
-        return cls(record["study"], **parts)
+        return cls(record["study"], **parts, options=record.get("options", {}))
 
 
 @dataclass(frozen=True, eq=False)

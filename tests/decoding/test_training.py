@@ -12,6 +12,7 @@ import pytest
 import torch
 from plasticode.datasets.design import SyntheticDesign
 from plasticode.datasets.errors import Leak, MissingData, PlasticodeError, WrongArgument
+from plasticode.datasets.prepare import prepare
 from plasticode.datasets.study import Responses
 from plasticode.datasets.synthetic import write_synthetic
 from plasticode.decoding.identification import top_pairs
@@ -290,3 +291,14 @@ def test_the_character_loss_is_the_mean_over_true_characters_and_not_over_paddin
     log = torch.log_softmax(logits, dim=-1)
     expected = -torch.stack([log[0, 0, 3], log[0, 1, 1], log[0, 2, 5], log[1, 0, 2]]).mean()
     torch.testing.assert_close(character_loss(logits, ids), expected)
+
+
+def test_recordings_without_words_are_not_taught_as_silence(planted_tree, language_model, monkeypatch):
+    def without_words_of_amber(*arguments, **options):
+        runs = prepare(*arguments, **options)
+        return [replace(run, words=() if run.story == "amber" else run.words) for run in runs]
+
+    monkeypatch.setattr(story_module, "prepare", without_words_of_amber)
+    data = story_module.StoryWindows("synthetic", str(planted_tree), str(language_model), test_stories=["lagoon"])
+    data.setup()
+    assert data.split.trained_stories() == {"birch", "kelp"}
