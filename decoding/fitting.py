@@ -96,7 +96,7 @@ class RunCLI(LightningCLI):
 
     def predict(self, **settings: Any) -> None:
         """Latents and expected counts of every test run, as `predictions.safetensors` in the run folder."""
-        found = self.trainer.predict(**settings, return_predictions=True) or []
+        found = self.trainer.predict(**{**settings, "return_predictions": True}) or []
         names = self.datamodule.scored
         tensors = {
             f"{name}/{kind}": value.contiguous()

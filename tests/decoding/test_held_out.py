@@ -17,7 +17,7 @@ def offer(tiny, tmp_path, monkeypatch):
 
     def under(*recordings):
         study = tiny.study(tmp_path, [tiny.run(subject, story) for subject, story in recordings])
-        monkeypatch.setattr(module, "study_class", lambda name: lambda root: study)
+        monkeypatch.setattr(module, "open_study", lambda name, root, options: study)
         return tmp_path
 
     return under

@@ -179,7 +179,7 @@ def test_the_language_model_read_the_training_stories_only(language_model):
 
 def test_text_features_are_standardised_on_training_runs_only(brain_model, planted_tree):
     model = TrainedModel.load(brain_model)
-    study = story_module.study_class("synthetic")(planted_tree)
+    study = story_module.open_study("synthetic", planted_tree)
     rows = np.concatenate([model.features.of(study.run("sub-01", story)).features for story in ("amber", "birch")])
     np.testing.assert_allclose(rows.mean(axis=0), 0, atol=1e-4)
     np.testing.assert_allclose(rows[:, -2:].std(axis=0), 1, atol=1e-4)
@@ -188,6 +188,7 @@ def test_text_features_are_standardised_on_training_runs_only(brain_model, plant
 @pytest.mark.parametrize("verb", ["validate", "test", "predict"])
 def test_the_other_verbs_take_a_run_as_it_is(brain_model, verb):
     assert run_lightning(verb, [], resume=str(brain_model)) == brain_model
+    assert (brain_model / "predictions.safetensors").is_file() == (verb == "predict")
 
 
 def test_fit_refuses_a_folder_that_holds_a_run(planted_tree, language_model, tmp_path):
@@ -251,7 +252,7 @@ def test_a_config_with_an_unknown_setting_is_refused_by_name(planted_tree, tmp_p
 def fit_in_memory(tiny, folder, monkeypatch, runs):
     """Train on runs that are already arrays; returns a reader."""
     study = tiny.study(folder, runs)
-    monkeypatch.setattr(story_module, "study_class", lambda name: lambda root: study)
+    monkeypatch.setattr(story_module, "open_study", lambda name, root, options: study)
     monkeypatch.setattr(story_module, "prepare", lambda study, subjects, stories: list(study.runs(subjects, stories)))
     tiny.language_model().save(folder / "language")
     window = {"duration": tiny.window.duration, "reach": tiny.window.reach}
