@@ -1,4 +1,4 @@
-"""`plasticode demo`: the whole chain into one run folder, every step skipped where its result is already there.
+"""`plasticode demo`: the whole chain into one run folder; resumed, finished trainings are kept and scoring is redone.
 
 data -> language model -> encoder and decoder -> text of stories never seen -> scores beside nulls -> report.
 """
