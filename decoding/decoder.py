@@ -11,7 +11,7 @@ every head prefers rows whose centre is near the character being written, with a
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
@@ -31,19 +31,51 @@ class Memory:
         return Memory(self.latent.repeat_interleave(times, 0), self.centre.repeat_interleave(times, 0))
 
 
-@dataclass(eq=False)
-class Cache:
-    """Keys and values of the characters already written, per block, and of the latents."""
+@dataclass(frozen=True, eq=False)
+class Positions:
+    """What every block needs to know about where the new characters stand; the same for all of them."""
 
-    length: int = 0
-    keys: list[Tensor] = field(default_factory=list)
-    values: list[Tensor] = field(default_factory=list)
-    memory: list[tuple[Tensor, Tensor]] = field(default_factory=list)
+    turn: tuple[Tensor, Tensor]
+    squared_distance: Float[Tensor, "batch 1 character time"] | None
+
+    @classmethod
+    def after(cls, start: int, n_characters: int, head_width: int, memory: Memory | None, like: Tensor) -> Positions:
+        """Of `n_characters` that follow `start` others; `like` gives device and type."""
+        places = torch.arange(start, start + n_characters, device=like.device)
+        squared = None if memory is None else (places[None, None, :, None] - memory.centre[:, None, None, :]) ** 2
+        return cls(turns(places, head_width, like.dtype), squared)
+
+
+class Cache:
+    """Keys and values of the characters already written, per block, and what each block made of the latents.
+
+    Parameters
+    ----------
+    capacity
+        The most characters that will be written; room for them is taken once.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self.length, self.capacity = 0, capacity
+        self.written: list[Float[Tensor, "2 batch head character feature"]] = []
+        self.memory: list[tuple[Tensor, Tensor]] = []
+
+    def remember(self, index: int, keys_and_values: Float[Tensor, "2 batch head character feature"]) -> Tensor:
+        """Add the new characters' to those of a block; returns all of them."""
+        stop = self.length + keys_and_values.shape[3]
+        if len(self.written) <= index:
+            shape = (*keys_and_values.shape[:3], self.capacity, keys_and_values.shape[4])
+            self.written.append(keys_and_values.new_empty(shape))
+        self.written[index][:, :, :, self.length : stop] = keys_and_values
+        return self.written[index][:, :, :, :stop]
 
     def select(self, rows: Int[Tensor, " batch"]) -> None:
         """Keep the given hypotheses, in that order; their latents must be the same as before."""
-        self.keys = [key[rows] for key in self.keys]
-        self.values = [value[rows] for value in self.values]
+        # Most hypotheses go on from themselves: only the others are copied.
+        moved = (rows != torch.arange(len(rows), device=rows.device)).nonzero().flatten()
+        if len(moved):
+            for block in self.written:
+                block[:, moved, :, : self.length] = block[:, rows[moved], :, : self.length]
 
 
 class CharDecoder(nn.Module):
@@ -73,6 +105,7 @@ class CharDecoder(nn.Module):
         super().__init__()
         if width % (2 * heads):
             raise ValueError(f"width {width} is not a multiple of twice the {heads} heads, as rotary positions need")
+        self.head_width = width // heads
         self.embed = nn.Embedding(n_symbols, width)
         self.blocks = nn.ModuleList(Block(width, heads, n_latent, dropout) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
@@ -83,8 +116,8 @@ class CharDecoder(nn.Module):
     ) -> Float[Tensor, "batch character symbol"]:
         """Logits after each character; with a cache, `ids` are only the characters not yet in it."""
         start = cache.length if cache is not None else 0
-        positions = torch.arange(start, start + ids.shape[1], device=ids.device)
         x = self.embed(ids)
+        positions = Positions.after(start, ids.shape[1], self.head_width, memory, x)
         for i, block in enumerate(self.blocks):
             x = block(x, positions, memory, cache, i)
         if cache is not None:
@@ -118,7 +151,7 @@ class Block(nn.Module):
         )
 
     def forward(
-        self, x: Tensor, positions: Int[Tensor, " character"], memory: Memory | None, cache: Cache | None, index: int
+        self, x: Tensor, positions: Positions, memory: Memory | None, cache: Cache | None, index: int
     ) -> Tensor:
         x = x + self.attention(x, positions, cache, index)
         if memory is not None:
@@ -138,15 +171,19 @@ class SelfAttention(nn.Module):
         self.out = nn.Linear(width, width, bias=False)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, positions: Int[Tensor, " character"], cache: Cache | None, index: int) -> Tensor:
-        query, key, value = (_heads(part, self.heads) for part in self.project(self.norm(x)).chunk(3, dim=-1))
-        query, key = rotate(query, positions), rotate(key, positions)
+    def forward(self, x: Tensor, positions: Positions, cache: Cache | None, index: int) -> Tensor:
+        # (3 batch head character feature): queries, keys and values.
+        mixed = self.project(self.norm(x)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        turned, value = rotate(mixed[:2], positions.turn), mixed[2:]
+        query, key = turned
         whole = cache is None or cache.length == 0
         if cache is not None:
-            key, value = _remember(cache, index, key, value)
+            key, value = cache.remember(index, torch.cat((turned[1:], value)))
+        else:
+            value = value[0]
         # One new character may see everything that is cached; a first stretch of several is masked causally.
-        mixed = scaled_dot_product_attention(query, key, value, is_causal=whole and x.shape[1] > 1)
-        out: Tensor = self.dropout(self.out(mixed.transpose(1, 2).flatten(2)))
+        seen = scaled_dot_product_attention(query, key, value, is_causal=whole and x.shape[1] > 1)
+        out: Tensor = self.dropout(self.out(seen.transpose(1, 2).flatten(2)))
         return out
 
 
@@ -164,13 +201,11 @@ class GatedCrossAttention(nn.Module):
         # Widths in characters from one row (about 25 characters) to the whole window.
         self.log_width = nn.Parameter(torch.linspace(math.log(12.0), math.log(200.0), heads))
 
-    def forward(
-        self, x: Tensor, positions: Int[Tensor, " character"], memory: Memory, cache: Cache | None, index: int
-    ) -> Tensor:
+    def forward(self, x: Tensor, positions: Positions, memory: Memory, cache: Cache | None, index: int) -> Tensor:
         key, value = self._keys(memory, cache, index)
         query = _heads(self.query(self.norm(x)), self.heads)
-        distance = positions[None, None, :, None] - memory.centre[:, None, None, :]
-        nearness = -0.5 * (distance / self.log_width.exp()[None, :, None, None]) ** 2
+        assert positions.squared_distance is not None  # there are latents
+        nearness = positions.squared_distance * (-0.5 * torch.exp(-2 * self.log_width))[:, None, None]
         mixed = scaled_dot_product_attention(query, key, value, attn_mask=nearness.to(query.dtype))
         out: Tensor = torch.tanh(self.gate) * self.out(mixed.transpose(1, 2).flatten(2))
         return out
@@ -184,25 +219,23 @@ class GatedCrossAttention(nn.Module):
         return key, value
 
 
-def rotate(x: Float[Tensor, "batch head character feature"], positions: Int[Tensor, " character"]) -> Tensor:
-    """Rotary positions: pairs of features turned by position * 10000^(-2i/d), so products depend on distance only."""
-    half = x.shape[-1] // 2
-    rate = 10_000.0 ** (-torch.arange(half, device=x.device, dtype=torch.float32) / half)
-    angle = positions[:, None].float() * rate
-    cosine, sine = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
-    first, second = x[..., :half], x[..., half:]
-    return torch.cat((first * cosine - second * sine, first * sine + second * cosine), dim=-1)
+def turns(places: Int[Tensor, " character"], head_width: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Cosines and signed sines (character feature) by which pairs of features are turned at each place.
+
+    The angle of pair i of d / 2 is place * 10000^(-2i/d).
+    """
+    half = head_width // 2
+    rate = 10_000.0 ** (-torch.arange(half, device=places.device, dtype=torch.float32) / half)
+    angle = places[:, None].float() * rate
+    cosine, sine = angle.cos(), angle.sin()
+    return torch.cat((cosine, cosine), dim=-1).to(dtype), torch.cat((-sine, sine), dim=-1).to(dtype)
+
+
+def rotate(x: Float[Tensor, "*any character feature"], turn: tuple[Tensor, Tensor]) -> Tensor:
+    """Rotary positions: feature i and feature i + d/2 turned as a pair, so products depend on distance only."""
+    cosine, sine = turn
+    return x * cosine + x.roll(x.shape[-1] // 2, -1) * sine
 
 
 def _heads(x: Tensor, heads: int) -> Tensor:
     return x.view(*x.shape[:-1], heads, x.shape[-1] // heads).transpose(1, 2)
-
-
-def _remember(cache: Cache, index: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-    if len(cache.keys) <= index:
-        cache.keys.append(key)
-        cache.values.append(value)
-    else:
-        cache.keys[index] = torch.cat((cache.keys[index], key), dim=2)
-        cache.values[index] = torch.cat((cache.values[index], value), dim=2)
-    return cache.keys[index], cache.values[index]

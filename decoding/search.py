@@ -52,7 +52,7 @@ class Search:
             )
 
 
-@torch.no_grad()
+@torch.inference_mode()
 def write(
     decoder: CharDecoder,
     characters: Characters,
@@ -82,21 +82,27 @@ def write(
         part = slice(start, start + search.batch)
         latents = None if memory is None else Memory(memory.latent[part], memory.centre[part])
         judge = agreement.part(part) if agreement is not None and search.agreement else None
-        hypotheses = _Hypotheses(lengths[part].clamp(min=1), search, latents, judge)
+        windows = torch.arange(len(lengths[part]), device=lengths.device)
+        hypotheses = _Hypotheses(lengths[part].clamp(min=1), windows, search, latents, judge)
         texts += hypotheses.grow(decoder, generator, cached).best(characters)
     return texts
 
 
 class _Hypotheses:
-    """Ids (window, hypothesis, character) that grow by one character at a time."""
+    """Ids (window, hypothesis, character) that grow by one character at a time; text k is taken from `window[k]`."""
 
     def __init__(
-        self, lengths: Int[Tensor, " window"], search: Search, memory: Memory | None, judge: Agreement | None
+        self,
+        lengths: Int[Tensor, " text"],
+        window: Int[Tensor, " text"],
+        search: Search,
+        memory: Memory | None,
+        judge: Agreement | None,
     ) -> None:
-        self.search, self.lengths = search, lengths
+        self.search, self.lengths, self.window = search, lengths, window
         self.memory = None if memory is None else memory.repeat(search.hypotheses)
         self.judge = None if judge is None else judge.begin(search.hypotheses)
-        shape = (len(lengths), search.hypotheses)
+        shape = (int(window.max()) + 1, search.hypotheses)
         self.ids = torch.full((*shape, 1), Characters.BEGIN, dtype=torch.long, device=lengths.device)
         self.score = torch.zeros(shape, device=lengths.device)
         if search.temperature == 0:
@@ -106,7 +112,7 @@ class _Hypotheses:
         self.finished: list[Tensor | None] = [None] * len(lengths)
 
     def grow(self, decoder: CharDecoder, generator: torch.Generator, cached: bool) -> _Hypotheses:
-        cache = Cache() if cached else None
+        cache = Cache(int(self.lengths.max())) if cached else None
         for step in range(int(self.lengths.max())):
             new = self.ids[..., -1:] if cache is not None else self.ids
             logits = decoder(new.flatten(0, 1), self.memory, cache)[:, -1].float()
@@ -136,7 +142,7 @@ class _Hypotheses:
             self.ids = self.ids.gather(1, parents[..., None].expand_as(self.ids))
             if self.judge is not None:
                 self.judge.select(parents)
-            if cache is not None:
+            if cache is not None and parents.shape[1] > 1:  # a single beam has nobody to change places with
                 offset = torch.arange(len(parents), device=parents.device)[:, None] * parents.shape[1]
                 cache.select((parents + offset).flatten())
         self.ids = torch.cat((self.ids, ids[..., None]), dim=2)
@@ -144,9 +150,10 @@ class _Hypotheses:
             self.agreed = self.judge.hear(ids)
 
     def _finish(self, length: int) -> None:
-        for window in (self.lengths == length).nonzero().flatten().tolist():
+        for text in (self.lengths == length).nonzero().flatten().tolist():
+            window = self.window[text]
             best = (self.score + self.search.agreement * self.agreed)[window].argmax()
-            self.finished[window] = self.ids[window, best].clone()
+            self.finished[text] = self.ids[window, best].clone()
 
     def best(self, characters: Characters) -> list[str]:
         return [_whole_words(characters.decode(ids.tolist())) for ids in self.finished if ids is not None]
@@ -157,13 +164,17 @@ def _whole_words(text: str) -> str:
     return text.strip() if " " not in text.strip() else text[: text.rindex(" ")].strip()
 
 
+@torch.inference_mode()
 def write_alone(
     decoder: CharDecoder, characters: Characters, lengths: Int[Tensor, " window"], search: Search
 ) -> list[str]:
-    """The language model alone at the same lengths; windows of one length share one text."""
-    distinct, which = torch.unique(lengths, return_inverse=True)
-    texts = write(decoder, characters, distinct, None, search)
-    return [texts[i] for i in which.tolist()]
+    """The language model alone at the same lengths.
+
+    Without latents all windows grow the same hypotheses, so they grow once, and each length takes its best on the way.
+    """
+    generator = torch.Generator(device=lengths.device).manual_seed(search.seed)
+    hypotheses = _Hypotheses(lengths.clamp(min=1), torch.zeros_like(lengths), search, None, None)
+    return hypotheses.grow(decoder, generator, cached=True).best(characters)
 
 
 def expected_lengths(counts: Float[Tensor, "window time 2"]) -> Int[Tensor, " window"]:

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from plasticode.decoding.decoder import Cache, CharDecoder, Memory, rotate
+from plasticode.decoding.decoder import Cache, CharDecoder, Memory, Positions, rotate, turns
 
 
 @pytest.fixture
@@ -27,7 +27,8 @@ def test_rotated_products_depend_on_distance_only():
     query, key = torch.randn(1, 2, 1, 8), torch.randn(1, 2, 1, 8)
 
     def product(m, n):
-        return (rotate(query, torch.tensor([m])) * rotate(key, torch.tensor([n]))).sum(dim=-1)
+        at = [turns(torch.tensor([place]), 8, torch.float32) for place in (m, n)]
+        return (rotate(query, at[0]) * rotate(key, at[1])).sum(dim=-1)
 
     torch.testing.assert_close(product(7, 3), product(107, 103), atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(product(0, 0), (query * key).sum(dim=-1))
@@ -36,15 +37,16 @@ def test_rotated_products_depend_on_distance_only():
 
 def test_rotation_keeps_lengths():
     x = torch.randn(2, 3, 5, 8)
-    torch.testing.assert_close(rotate(x, torch.arange(5)).norm(dim=-1), x.norm(dim=-1))
+    torch.testing.assert_close(rotate(x, turns(torch.arange(5), 8, torch.float32)).norm(dim=-1), x.norm(dim=-1))
 
 
 def test_without_a_brain_shifted_positions_give_the_same_blocks(decoder, ids):
-    x, positions = decoder.embed(ids), torch.arange(ids.shape[1])
+    x = decoder.embed(ids)
     here, there = x, x
+    at = [Positions.after(start, ids.shape[1], decoder.head_width, None, x) for start in (0, 50)]
     for index, block in enumerate(decoder.blocks):
-        here = block(here, positions, None, None, index)
-        there = block(there, positions + 50, None, None, index)
+        here = block(here, at[0], None, None, index)
+        there = block(there, at[1], None, None, index)
     torch.testing.assert_close(here, there, atol=1e-4, rtol=1e-4)
 
 
@@ -104,7 +106,7 @@ def test_the_order_of_the_rows_of_latents_matters_only_through_their_centres(dec
 @pytest.mark.parametrize("brain", [True, False])
 def test_cached_logits_are_the_uncached_ones(decoder, memory, ids, first, brain):
     seen = memory if brain else None
-    cache = Cache()
+    cache = Cache(ids.shape[1])
     pieces = [decoder(ids[:, :first], seen, cache)]
     pieces += [decoder(ids[:, i : i + 1], seen, cache) for i in range(first, ids.shape[1])]
     torch.testing.assert_close(torch.cat(pieces, dim=1), decoder(ids, seen), atol=1e-5, rtol=1e-5)
@@ -114,7 +116,7 @@ def test_cached_logits_are_the_uncached_ones(decoder, memory, ids, first, brain)
 def test_selecting_from_the_cache_reorders_the_hypotheses(decoder, ids):
     one = Memory(torch.randn(1, 5, 7), torch.linspace(2, 40, 5)[None])
     hypotheses, rows = one.repeat(3), torch.tensor([2, 0, 2])
-    cache = Cache()
+    cache = Cache(ids.shape[1])
     decoder(ids[:, :1], hypotheses, cache)
     decoder(ids[:, 1:2], hypotheses, cache)
     cache.select(rows)
