@@ -10,8 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from plasticode.decoding.evaluation import DECODER
-from plasticode.decoding.results import POOLED
+from plasticode.decoding.results import DECODER, POOLED
 
 
 def number(value: float | None) -> str:

@@ -73,14 +73,23 @@ class VoxelBottleneck(nn.Module):
     smoothness
         Standard deviation in voxels of the Gaussian by which the gates' logits are smoothed: neighbours respond
         alike, so they share what the training finds about them. 0 leaves every voxel to itself.
+    lost
+        Share of the voxels that are noise altogether in each training window, drawn anew: what one responsive voxel
+        tells, its neighbours tell too, and without losses the gates would close on all but a few of them.
     """
 
     kernel: Tensor
 
     def __init__(
-        self, grid: tuple[int, int, int], n_subjects: int, openness: float = 0.5, smoothness: float = 1.0
+        self,
+        grid: tuple[int, int, int],
+        n_subjects: int,
+        openness: float = 0.5,
+        smoothness: float = 1.0,
+        lost: float = 0.0,
     ) -> None:
         super().__init__()
+        self.lost = lost
         start = torch.logit(torch.tensor(openness)).item()
         self.group = nn.Parameter(torch.full(grid, start))
         self.deviation = nn.Parameter(torch.zeros(n_subjects, *grid))
@@ -97,8 +106,11 @@ class VoxelBottleneck(nn.Module):
     ) -> Float[Tensor, "batch time x y z"]:
         """Mixed with noise in training; in evaluation the expectation, lambda x, so that decoding is deterministic."""
         gates = self.gates(subject)[:, None]
-        passed = gates * volumes
-        return passed + (1 - gates) * torch.randn_like(volumes) if self.training else passed
+        if not self.training:
+            return gates * volumes
+        if self.lost:
+            gates = gates * (torch.rand_like(volumes[:, :1]) >= self.lost)
+        return gates * volumes + (1 - gates) * torch.randn_like(volumes)
 
     def rate(self, subject: Int[Tensor, " batch"]) -> Float[Tensor, "batch x y z"]:
         """Nats per voxel and row."""

@@ -36,7 +36,8 @@ def demo_run(args: argparse.Namespace) -> None:
 
 def decode_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = """example:
-  plasticode decode runs/demo --root ../shared/data/uts_stories_fmri --subject UTS03 --out decoded.tsv"""
+  plasticode decode runs/demo --root ../shared/data/uts_stories_fmri --subject UTS03 --out decoded.tsv
+A story that somebody heard in several sessions is named with its session: alice_ses-02."""
     _scoring_arguments(parser)
     parser.add_argument("--out", type=Path, required=True, help="table to write: subject, story, start, stop (s), text")
 
@@ -114,7 +115,9 @@ All other options go to LightningCLI: --config, --trainer.max_epochs 5, --data.s
 def _training_run(args: argparse.Namespace) -> None:
     from .fitting import run_lightning
 
-    print(run_lightning(args.verb, args.rest, args.run_dir, args.resume))
+    folder = run_lightning(args.verb, args.rest, args.run_dir, args.resume)
+    if folder.is_dir():  # `validate` and `test` without --resume write nothing
+        print(folder)
 
 
 fit_arguments = validate_arguments = test_arguments = predict_arguments = _training_arguments

@@ -7,33 +7,32 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import yaml
 from rich.console import Console
 
-from ..datasets.brain_map import BrainMap
 from ..datasets.errors import MissingData, WrongArgument
 from ..datasets.grammar import corpus
-from ..datasets.oracle import oracle
 from ..datasets.prepare import default_cache
-from ..datasets.study import Run, study_class
+from ..datasets.study import study_class
 from ..datasets.synthetic import SyntheticStudy, write_synthetic
 from .defaults import CONFIGS, language_config, search_of, studies_with_demo
 from .evaluation import ScoredStory
 from .fitting import run_lightning
 from .held_out import held_out
+from .network import BrainToTextNetwork
+from .planted_facts import map_facts, oracle_facts, planted_map
 from .report import write_report
 from .results import POOLED, print_table, read_rows
 from .run_folder import RunFolder
 from .scoring import evaluate_run, prepared, scorable
 from .search import Search
 from .trained import TrainedModel
-from .voxel_map import area_under_curve, auc_interval, save_map, voxel_map
+from .voxel_map import save_map
 
 DEMO = "demo.json"  # what the demo was asked for, so that --resume needs no other argument
 PROSE = Path("text") / "prose_and_speech.tar.xz"
@@ -47,10 +46,10 @@ def start_demo(study: str, root: str | None, subject: str | None, run_dir: Path 
     """
     if study not in studies_with_demo():
         raise WrongArgument(f"no demo for study {study!r}", "--study", f"One of: {', '.join(studies_with_demo())}.")
+    _check(study, root, subject)
     run = RunFolder(run_dir) if run_dir else RunFolder.dated("demo")
     if (run.path / DEMO).is_file():
         raise WrongArgument("there is a demo in this folder already", run.path, f"Go on with --resume {run.path}.")
-    _check(study, root, subject)
     run.write_json(DEMO, {"study": study, "root": root and str(Path(root).resolve()), "subject": subject})
     return resume_demo(run.path, console)
 
@@ -82,8 +81,9 @@ def _chain(study: str, root: str | None, subject: str | None, run: RunFolder, co
     data, texts = _data(study, root, console)
     _language_model(study, data, texts, run, console)
     _brain_model(study, data, subject, run, console)
-    scored = _score(data, subject, run, search_of(run, study), console)
-    _facts(study, data, scored, run)
+    model = TrainedModel.load(run.path)
+    scored = _score(model, data, subject, run, search_of(run, study), console)
+    _facts(study, data, scored, model.network, run)
     print_table([row for row in read_rows(run.results) if row.story == POOLED], console)
     report = write_report(run.path)
     console.print(f"report: {report}", soft_wrap=True, highlight=False)
@@ -143,47 +143,23 @@ def _fit(arguments: list[str], run: RunFolder) -> None:
         run_lightning("fit", arguments, run_dir=str(run.path))
 
 
-def _score(root: Path, subject: str | None, run: RunFolder, search: Search, console: Console) -> list[ScoredStory]:
+def _score(
+    model: TrainedModel, root: Path, subject: str | None, run: RunFolder, search: Search, console: Console
+) -> list[ScoredStory]:
     console.rule("stories never seen")
-    model = TrainedModel.load(run.path)
     chosen = held_out(model, root, [subject] if subject else None)
     run.write_json("search.json", asdict(search))
     runs = scorable(prepared(chosen.study, chosen.recordings), model, console)
-    scored, _ = evaluate_run(run, root, runs, search, "minilm")
+    scored, _ = evaluate_run(run, model, root, runs, search, "minilm")
     return scored
 
 
-def _facts(study: str, root: Path, scored: list[ScoredStory], run: RunFolder) -> None:
+def _facts(study: str, root: Path, scored: Sequence[ScoredStory], network: BrainToTextNetwork, run: RunFolder) -> None:
     """On synthetic data: the map against the planted truth, and the share of the oracle."""
-    runs = {story.reading.run.subject: story.reading.run for story in scored}
     facts: list[dict[str, Any]] = []
     if study == SyntheticStudy.name:
         source = SyntheticStudy(root)
-        truths = [source.truth(subject) for subject in sorted(runs)]
-        planted = np.stack([truth.volume for truth in truths]).astype(np.float64).mean(axis=0)
-        save_map(BrainMap(planted, truths[0].affine), run.path / "truth_map.nii.gz")
-        facts = list(_against_truth(source, runs, scored, run))
+        people = sorted({story.reading.run.subject for story in scored})
+        save_map(planted_map(source, people), run.path / "truth_map.nii.gz")
+        facts = [*map_facts(source, scored, network), *oracle_facts(source, scored)]
     run.write_json("facts.json", facts)
-
-
-def _against_truth(
-    study: SyntheticStudy, runs: dict[str, Run], scored: list[ScoredStory], run: RunFolder
-) -> Iterator[dict[str, Any]]:
-    network = TrainedModel.load(run.path).network
-    for subject, recording in sorted(runs.items()):
-        mask, truth = recording.responses.mask, study.truth(subject).volume
-        image = voxel_map(network, mask, subject) if mask is not None else None
-        if image is None or mask is None:
-            continue
-        low, high = auc_interval(image, truth, mask)
-        who = "seen" if subject in network.facts.subjects else "unseen"
-        bounds = f"95% interval {low:.3f} to {high:.3f} (voxels taken as independent)"
-        detail = f"{bounds}, chance .5, {who} subject, {int(truth.sum())} planted voxels"
-        yield {"name": f"voxel map AUC, {subject}", "value": area_under_curve(image, truth, mask), "detail": detail}
-    found = read_rows(run.results)
-    for subject in sorted(runs):
-        scores = [oracle(study, subject, s.reading.run.story) for s in scored if s.reading.run.subject == subject]
-        best = float(np.average([score.top1 for score in scores], weights=[score.n_windows for score in scores]))
-        own = next(r for r in found if (r.subject, r.story, r.metric) == (subject, POOLED, "latent_top1"))
-        detail = f"latent_top1 {own.value:.3f} of {best:.3f}, chance {own.chance:.3f}, {own.n_windows} windows"
-        yield {"name": f"share of the oracle, {subject}", "value": own.value / best, "detail": detail}

@@ -19,11 +19,10 @@ from .frequent_words import frequent_words
 from .identification import identification_pairs
 from .metrics import bleu1_pairs, cer_pairs, meteor_pairs, meteor_unavailable, wer_pairs
 from .reading import Reader, Reading
-from .results import StoryScores, WordRate
+from .results import ALONE, DECODER, FREQUENT, RIDGE, StoryScores, WordRate
 from .ridge import FittedRidge
 from .search import Search
 
-DECODER, ALONE, FREQUENT, RIDGE = "plasticode", "language model alone", "most frequent words", "ridge"
 Pairs = dict[str, Float64[np.ndarray, "window window"]]
 
 

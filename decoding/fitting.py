@@ -8,6 +8,7 @@ import pickle
 import re
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import torch
 from jsonargparse import ArgumentError, set_parsing_settings
 from lightning import LightningDataModule, LightningModule, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from safetensors.torch import save
@@ -28,8 +29,20 @@ ALLOWED = ["plasticode", "lightning.pytorch.callbacks", "lightning.pytorch.logge
 EXTRA_ALLOWED = "PLASTICODE_ALLOW_IMPORTS"  # comma-separated packages of a user who trusts their own
 
 
+class RecordSplit(Callback):
+    """Writes split.json before the first step: an interrupted run says too who was trained on what."""
+
+    def __init__(self, run: RunFolder) -> None:
+        self.run = run
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        split = getattr(trainer.datamodule, "split", None)  # type: ignore[attr-defined]  # Lightning sets it
+        if split is not None:
+            self.run.write_json(self.run.split.name, vars(split))
+
+
 class RunCLI(LightningCLI):
-    """A LightningCLI whose `fit` fills a run folder: config before, logs and checkpoints during, the model after."""
+    """A LightningCLI whose `fit` fills a run folder: config and split before, logs during, the model after."""
 
     def __init__(self, arguments: Sequence[str], run: RunFolder) -> None:
         self.run_folder = run
@@ -64,7 +77,8 @@ class RunCLI(LightningCLI):
         if self.subcommand == "fit" and not chosen.get("fast_dev_run"):
             logs = self.run_folder.path / "logs"
             settings["logger"] = [CSVLogger(logs, name="csv"), TensorBoardLogger(str(logs), name="tensorboard")]
-            settings["callbacks"] = [*(chosen.get("callbacks") or []), self._saver(), RichProgressBar()]
+            ours = [self._saver(), RecordSplit(self.run_folder), RichProgressBar()]
+            settings["callbacks"] = [*(chosen.get("callbacks") or []), *ours]
         elif self.subcommand != "fit":
             settings["logger"] = False
         if chosen.get("precision") is None and torch.cuda.is_available():
@@ -74,10 +88,12 @@ class RunCLI(LightningCLI):
 
     def _saver(self) -> ModelCheckpoint:
         # Epochs are the unit of resuming: their batches and noise depend on their number only.
+        watched, best = getattr(self.model, "watched", ("validation/loss", "min"))
         return ModelCheckpoint(
             dirpath=self.run_folder.path / "checkpoints",
             filename="best",
-            monitor="validation/loss",
+            monitor=watched,
+            mode=best,
             save_last=True,
             save_on_train_epoch_end=True,
             enable_version_counter=False,
@@ -116,13 +132,10 @@ class RunCLI(LightningCLI):
         best = torch.load(saver.best_model_path, map_location="cpu", weights_only=True)  # type: ignore[attr-defined]
         self.model.load_state_dict(best["state_dict"])
         self.model.export(self.run_folder.path)
-        split = getattr(self.datamodule, "split", None)
-        if split is not None:
-            self.run_folder.write_json("split.json", vars(split))
 
 
 def run_lightning(verb: str, arguments: Sequence[str], run_dir: str | None = None, resume: str | None = None) -> Path:
-    """Run one LightningCLI verb and return the run folder.
+    """Run one LightningCLI verb and return the run folder, which is there only if something was written.
 
     Parameters
     ----------
@@ -172,6 +185,10 @@ def run_lightning(verb: str, arguments: Sequence[str], run_dir: str | None = Non
         raise BrokenData(
             f"the checkpoint is of another model: {_first_lines(error)}", run.last, "Use the config that it came from."
         ) from error
+    finally:
+        if not (resume or run_dir):
+            with suppress(OSError):  # goes only if nothing was written into it
+                run.path.rmdir()
     return run.path
 
 

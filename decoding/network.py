@@ -6,6 +6,7 @@ characters.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -19,6 +20,8 @@ from .encoder import ChannelEncoder, VolumeEncoder
 from .text_features import TextEmbedding, similarity
 
 MAX_LOG_SCALE = 4.6  # contrastive temperature of .01
+MAX_LOG_COUNT = 5.0  # in 2 s: 74 characters per second, which nobody speaks
+SAME_TIME = 1e-3  # s; headers round the repetition time
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ class NetworkSize:
     """Sizes of encoder and latent, and where there is a bottleneck.
 
     `width` and `places` concern volumes only. `openness` is the gates' value at
-    the start, `smoothness` the width of what they share, in voxels.
+    the start, `smoothness` the width of what they share, in voxels, `lost` the share of voxels lost in a window.
     """
 
     n_features: int = 128
@@ -58,6 +61,7 @@ class NetworkSize:
     on_latent: bool = True
     openness: float = 0.5
     smoothness: float = 1.0
+    lost: float = 0.0
 
     def __post_init__(self) -> None:
         if min(self.n_features, self.hidden, self.width, self.places) < 1 or not 0 <= self.dropout < 1:
@@ -96,7 +100,9 @@ class BrainToTextNetwork(nn.Module):
             )
         else:
             self.voxels = (
-                VoxelBottleneck(facts.grid, people, size.openness, size.smoothness) if size.on_voxels else None
+                VoxelBottleneck(facts.grid, people, size.openness, size.smoothness, size.lost)
+                if size.on_voxels
+                else None
             )
             self.encoder = VolumeEncoder(
                 facts.grid, facts.reach, size.n_features, size.width, size.places, size.hidden, size.dropout
@@ -119,8 +125,9 @@ class BrainToTextNetwork(nn.Module):
         return posterior
 
     def expected_counts(self, latent: Float[Tensor, "batch time feature"]) -> Float[Tensor, "batch time 2"]:
-        """Words and characters expected in each row."""
-        expected: Tensor = self.counts(latent).clamp(-6, 5).exp()
+        """Words and characters expected in each row, at most as many as its length in s allows."""
+        most = MAX_LOG_COUNT + math.log(self.facts.repetition_time / 2)
+        expected: Tensor = self.counts(latent).clamp(-6, most).exp()
         return expected
 
     def memory(self, latent: Float[Tensor, "batch time feature"]) -> Memory:

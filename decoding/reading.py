@@ -14,6 +14,7 @@ from torch import Tensor
 from ..datasets.errors import BrokenData, WrongArgument
 from ..datasets.study import Run
 from .agreement import Agreement, Vocabulary
+from .network import SAME_TIME
 from .search import Search, expected_lengths, write, write_alone
 from .text_features import similarity
 from .trained import TrainedModel
@@ -68,7 +69,7 @@ class Reader:
     def accepts(self, run: Run) -> None:
         """Raise the one clear error when the model cannot read the recording."""
         facts, where = self.model.network.facts, run.key
-        if abs(run.repetition_time - facts.repetition_time) > 1e-3:
+        if abs(run.repetition_time - facts.repetition_time) > SAME_TIME:
             raise BrokenData(
                 f"repetition time {run.repetition_time} s, but the model was trained at {facts.repetition_time} s",
                 where,

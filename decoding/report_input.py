@@ -209,9 +209,12 @@ def _texts(path: Path) -> pd.DataFrame:
         return pd.DataFrame(columns=[*TEXT_COLUMNS, "alone"])
     texts = _table(path, TEXT_COLUMNS, sep="\t", dtype=str, keep_default_na=False)
     try:
-        return texts.astype({"start": float, "stop": float}).sort_values(["subject", "story", "start"], kind="stable")
+        texts = texts.astype({"start": float, "stop": float})
     except ValueError as error:
         raise BrokenData(f"start or stop is not a time in s: {error}", path, "Write it again.") from error
+    if "session" in texts:  # as identification.npz names it
+        texts["story"] = texts["story"] + ("/" + texts["session"]).where(texts["session"] != "", "")
+    return texts.sort_values(["subject", "story", "start"], kind="stable")
 
 
 def _table(path: Path, required: Iterable[str], **options: Any) -> pd.DataFrame:

@@ -35,8 +35,8 @@ INTERVAL = (
 NULL = (
     "The null shifts decoded and true windows of a story against each other in a circle by at least 40 repetitions; "
     "p is one-sided, (1 + null scores at least as good) / (1 + null scores), and not corrected for the number of "
-    "scores. To be as long as the truth is enough to beat this null in CER, WER and BLEU-1: hold these against the "
-    "baselines, which write at the same expected lengths."
+    "scores. To be as long as the truth is enough to beat this null in CER, WER and BLEU-1: judge these by the paired "
+    "difference to the language model alone, which writes at the same expected lengths."
 )
 PAIRED = (
     "Differences are A minus B on the same windows, the interval is a bootstrap over stories or blocks of three "

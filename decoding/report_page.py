@@ -72,7 +72,7 @@ def _verdict(record: RunRecord) -> Markup:
     said = verdict(record.results, record.comparisons)
     if not said:
         return section("In short", absent("No pooled scores (story “all”), so there is no verdict."))
-    opening = element("p", lead(record.results))
+    opening = element("p", lead(record.results, record.comparisons))
     blocks = [element("h3", quadrant) + element("p", sentences) for quadrant, sentences in said]
     return element("section", element("h2", "In short") + opening + joined(blocks), kind="verdict")
 

@@ -9,15 +9,15 @@ from collections.abc import Iterable, Sequence
 
 from .report_input import Comparison, Score
 from .report_labels import MINUS, listed, number, p_clause, phrase, plural
-from .results import LOWER_IS_BETTER
+from .results import ALONE, LOWER_IS_BETTER
 
 ALPHA = 0.05
 CLOSENESS = ("cer", "wer", "bleu1", "meteor", "semantic")
 QUESTIONS = {
     "latent_top1": "the latent picked the right window",
     "text_top1": "the written text picked the right window",
-    "cer": "the written text had a lower character error rate",
 }
+COMPARED = (*QUESTIONS, "cer")  # the scores whose paired differences are put into words
 # In a quadrant whose text was seen in training, identification can come from memory.
 SEEN_TEXT = "The model was trained on these stories' text, so this is no test of decoding unheard text."
 
@@ -36,24 +36,38 @@ def verdict(results: Sequence[Score], comparisons: Sequence[Comparison]) -> list
     ]
 
 
-def lead(results: Sequence[Score]) -> str:
-    """One sentence on all pooled rows of unheard stories; plain text."""
+def lead(results: Sequence[Score], comparisons: Sequence[Comparison]) -> str:
+    """What the pooled rows of unheard stories say, all together; plain text.
+
+    Identification counts against the permuted pairing. The character error rate counts against the language model
+    alone, which writes as much: length alone beats the permuted pairing there.
+    """
     pooled = [score for score in results if score.pooled and not _text_was_seen(score.quadrant)]
+    if not pooled:
+        return "No story without its text in training was scored, so nothing here tests decoding."
     counts = [
         _counted([score for score in pooled if score.metric == metric], clause)
         for metric, clause in QUESTIONS.items()
         if any(score.metric == metric for score in pooled)
     ]
-    if not counts:
-        return "No story without its text in training was scored, so nothing here tests decoding."
-    return f"On stories outside the training set, at p < {ALPHA} against permuted pairing: {'; '.join(counts)}."
+    found = f"On stories outside the training set, at p < {ALPHA} against permuted pairing: {'; '.join(counts)}."
+    unheard = [one for one in comparisons if not _text_was_seen(one.quadrant)]
+    beside = _against_alone([one for one in unheard if (one.metric, one.system_b) == ("cer", ALONE)])
+    return " ".join(sentence for sentence in (found if counts else "", beside) if sentence)
+
+
+def _against_alone(rows: Sequence[Comparison]) -> str:
+    if not rows:
+        return ""
+    better = f"{sum(_sign(one) > 0 for one in rows)} of {plural(len(rows), _unit(rows))}"
+    return f"The {phrase('cer')} was lower than that of the {ALONE}, by an interval without 0, for {better}."
 
 
 def _counted(rows: Sequence[Score], clause: str) -> str:
     return f"{clause} for {sum(map(beyond_null, rows))} of {plural(len(rows), _unit(rows))}"
 
 
-def _unit(rows: Sequence[Score]) -> str:
+def _unit(rows: Sequence[Score] | Sequence[Comparison]) -> str:
     return "subject" if len({row.subject for row in rows}) == len(rows) else "subject-by-quadrant row"
 
 
@@ -156,7 +170,7 @@ def _span(values: Sequence[str]) -> str:
 def _groups(comparisons: Sequence[Comparison]) -> list[list[Comparison]]:
     """Comparisons of one metric between the same two systems, over subjects; of the main metrics only."""
     groups: dict[tuple[str, str, str], list[Comparison]] = {}
-    for one in (one for one in comparisons if one.metric in QUESTIONS):
+    for one in (one for one in comparisons if one.metric in COMPARED):
         groups.setdefault((one.metric, one.system_a, one.system_b), []).append(one)
     return list(groups.values())
 

@@ -28,6 +28,7 @@ from .nulls import N_DRAWS, ShiftCurve, correlation_curve, merged, min_shift, pa
 
 IDENTIFICATION = ("latent_top1", "latent_top5", "latent_percentile", "text_top1", "text_top5", "text_percentile")
 METRICS = (*IDENTIFICATION, "cer", "wer", "bleu1", "meteor", "semantic", "word_rate_r")
+DECODER, ALONE, FREQUENT, RIDGE = "plasticode", "language model alone", "most frequent words", "ridge"  # systems
 LOWER_IS_BETTER = frozenset({"cer", "wer"})
 POOLED = "all"
 

@@ -19,7 +19,7 @@ REPORTED = ("plasticode", "torch", "lightning", "nilearn", "nibabel", "numpy", "
 
 
 class RunFolder:
-    """Paths of a run. The folder is made when something is first written."""
+    """Paths of a run. A folder that is named is made when something is first written, a dated one at once."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
@@ -33,8 +33,19 @@ class RunFolder:
 
     @classmethod
     def dated(cls, name: str, parent: str | Path = "runs") -> RunFolder:
-        """A new folder `parent/name-YYYYMMDD-HHMMSS`."""
-        return cls(Path(parent) / f"{name}-{datetime.now().astimezone():%Y%m%d-%H%M%S}")
+        """A new folder `parent/name-YYYYMMDD-HHMMSS`, with -2, -3, ... for further ones of the same second.
+
+        It is made here, so that runs which start together cannot take the same one.
+        """
+        first = Path(parent) / f"{name}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
+        path, number = first, 1
+        while True:
+            try:
+                path.mkdir(parents=True)
+                return cls(path)
+            except FileExistsError:
+                number += 1
+                path = first.with_name(f"{first.name}-{number}")
 
     @classmethod
     def existing(cls, path: str | Path) -> RunFolder:

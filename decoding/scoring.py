@@ -16,10 +16,10 @@ from rich.progress import track
 from ..datasets.errors import BrokenData, MissingData, PlasticodeError
 from ..datasets.prepare import prepare
 from ..datasets.study import Run, Study, open_study
-from .evaluation import ALONE, DECODER, FREQUENT, RIDGE, Evaluation, ScoredStory
+from .evaluation import Evaluation, ScoredStory
 from .paired import paired_difference
 from .reading import Reader
-from .results import Row, StoryScores, rows_of_story, rows_pooled, write_rows
+from .results import ALONE, DECODER, FREQUENT, RIDGE, Row, StoryScores, rows_of_story, rows_pooled, write_rows
 from .ridge import FittedRidge, Ridge
 from .run_folder import RunFolder
 from .search import Search
@@ -140,6 +140,7 @@ def _write_windows(path: Path, scored: Sequence[ScoredStory]) -> None:
         {
             "subject": story.reading.run.subject,
             "story": story.reading.run.story,
+            "session": story.reading.run.session,
             "start": round(story.reading.onsets()[i], 3),
             "stop": round(story.reading.onsets()[i] + story.reading.rows * story.reading.run.repetition_time, 3),
             "decoded": story.texts[DECODER][i],
@@ -170,6 +171,7 @@ def _write_similarities(path: Path, scored: Sequence[ScoredStory]) -> None:
 
 def evaluate_run(
     run: RunFolder,
+    model: TrainedModel,
     root: str | Path,
     runs: Sequence[Run],
     search: Search,
@@ -177,7 +179,6 @@ def evaluate_run(
     notes: Sequence[str] = (),
 ) -> tuple[list[ScoredStory], list[Row]]:
     """Score recordings with a run's model beside all baselines, and write everything into its folder."""
-    model = TrainedModel.load(run.path)
     ridges, texts, missing = baselines_of_training(model, root)
     evaluation = Evaluation(Reader(model), search, semantic_model, ridges, texts)
     scored = score(evaluation, runs)

@@ -17,7 +17,7 @@ from ..datasets.prepare import prepare
 from ..datasets.study import Run, Study, open_study
 from ..datasets.windows import WindowShape
 from .language_model import LanguageModel
-from .network import BrainToTextNetwork, DataFacts
+from .network import SAME_TIME, BrainToTextNetwork, DataFacts
 from .text_features import TextFeatures
 from .trained import Split, TrainedModel
 from .unfold import Unfold
@@ -90,8 +90,11 @@ class StoryWindows(LightningDataModule):
             raise MissingData(named, self.root, f"There are: {', '.join(study.subjects())}; see also test_subjects.")
         heard = {story for person in people for story in study.stories(person)}
         self._check_split(heard)
+        found = prepare(study, subjects=people, stories=sorted(heard - self.test))
         # A recording without words (rest, or a story whose text is not there) would be taught as silence.
-        runs = [run for run in prepare(study, subjects=people, stories=sorted(heard - self.test)) if run.words]
+        runs = [run for run in found if run.words]
+        if silent := ", ".join(run.key for run in found if not run.words):
+            Console(stderr=True).print(f"left out of training, without words: {silent}", markup=False, soft_wrap=True)
         if not any(run.story not in self.validation for run in runs):
             raise MissingData("no recording with words to train on", self.root, "Give the words that were heard.")
         training = [run for run in runs if run.story not in self.validation]
@@ -146,7 +149,7 @@ class StoryWindows(LightningDataModule):
     def _facts(self, people: Sequence[str], runs: Sequence[Run]) -> DataFacts:
         assert self.train is not None
         times = sorted({run.repetition_time for run in runs})
-        if len(times) > 1:
+        if times[-1] - times[0] > SAME_TIME:
             raise BrokenData(f"repetition times differ: {times} s", self.root, "Train on recordings of one kind.")
         counts = np.concatenate([text.counts for text in self.train.texts]).mean(axis=0)
         return DataFacts(

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import math
 import os
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float64, Int
 from sklearn.metrics import roc_auc_score
 
 from ..datasets.brain_map import BrainMap
 from ..datasets.study import VoxelMask
+from .intervals import MIN_STORIES, Draws, interval
 from .network import BrainToTextNetwork
+
+EDGE = 6  # voxels
 
 
 def voxel_map(network: BrainToTextNetwork, mask: VoxelMask, subject: str | None = None) -> BrainMap | None:
@@ -43,11 +45,48 @@ def area_under_curve(image: BrainMap, truth: Bool[np.ndarray, "x y z"], mask: Vo
     return float(roc_auc_score(truth[inside], image.volume[inside]))
 
 
-def auc_interval(image: BrainMap, truth: Bool[np.ndarray, "x y z"], mask: VoxelMask) -> tuple[float, float]:
-    """95% interval of the AUC (Hanley & McNeil 1982, Radiology 143:29), which takes voxels as independent."""
-    a, inside = area_under_curve(image, truth, mask), mask.volume
-    positive, negative = float(truth[inside].sum()), float((~truth[inside]).sum())
-    q1, q2 = a / (2 - a), 2 * a**2 / (1 + a)
-    variance = (a * (1 - a) + (positive - 1) * (q1 - a**2) + (negative - 1) * (q2 - a**2)) / (positive * negative)
-    half = 1.96 * math.sqrt(variance)
-    return max(0.0, a - half), min(1.0, a + half)
+def auc_interval(
+    image: BrainMap, truth: Bool[np.ndarray, "x y z"], mask: VoxelMask, edge: int = EDGE
+) -> tuple[float, float]:
+    """95% interval of the AUC: a spatial block bootstrap, because neighbouring voxels resemble each other.
+
+    Cubes of `edge` voxels a side are drawn with replacement, as `intervals.interval` draws stories, with its number of
+    draws, its seed and its expanded percentiles. A drawn cube enters with those of its voxels that lie in the mask; a
+    draw without a planted voxel, or without another, says nothing and counts as .5. NaN with fewer than five cubes.
+
+    Still somewhat narrow, because cubes cut blobs. Of 150 simulated maps on the demo's grid, with noise as smooth as
+    the demo's (1.5 voxels), 86% were covered, at an AUC of .76 and of .95 (80% with an edge of 4; 65% at .76 by
+    Hanley & McNeil 1982, where voxels are independent); with noise 2.4 voxels wide 84% and 79%.
+    """
+    inside = mask.volume
+    cube = _cubes(inside, edge)
+    if cube.max() + 1 < MIN_STORIES:
+        return float("nan"), float("nan")
+    won, pairs = pairs_between(image.volume[inside], truth[inside], cube)
+
+    def area(draws: Draws) -> Float64[np.ndarray, " draw"]:
+        above, all_pairs = (((draws @ matrix) * draws).sum(axis=1) for matrix in (won, pairs))
+        areas: Float64[np.ndarray, " draw"]
+        areas = np.divide(above, all_pairs, out=np.full(len(draws), 0.5), where=all_pairs > 0)
+        return areas
+
+    each = np.eye(len(won))[:, None]  # the mean over drawn cubes of these is each cube's share of the draw
+    return interval(list(each), [f"cube {index}" for index in range(len(won))], estimate=area)
+
+
+def _cubes(inside: Bool[np.ndarray, "x y z"], edge: int) -> Int[np.ndarray, " voxel"]:
+    """Number of the cube in which each voxel of the mask lies."""
+    corner = np.argwhere(inside) // edge
+    return np.unique(corner, axis=0, return_inverse=True)[1].ravel()
+
+
+def pairs_between(
+    values: Float64[np.ndarray, " voxel"], planted: Bool[np.ndarray, " voxel"], cube: Int[np.ndarray, " voxel"]
+) -> tuple[Float64[np.ndarray, "cube cube"], Float64[np.ndarray, "cube cube"]]:
+    """[i, j]: pairs of a planted voxel of cube i with another of cube j: those in order (a tie is half), and all."""
+    n_cubes, (levels, rank) = cube.max() + 1, np.unique(values, return_inverse=True)
+    others, here = np.zeros((len(levels), n_cubes)), np.zeros((n_cubes, len(levels)))
+    np.add.at(others, (rank[~planted], cube[~planted]), 1)
+    np.add.at(here, (cube[planted], rank[planted]), 1)
+    below = others.cumsum(axis=0) - others / 2
+    return here @ below, np.outer(here.sum(axis=1), others.sum(axis=0))

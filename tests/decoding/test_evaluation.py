@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from plasticode.datasets.errors import BrokenData
 from plasticode.datasets.study import Word
-from plasticode.decoding.evaluation import ALONE, DECODER, FREQUENT, RIDGE, Evaluation
+from plasticode.decoding.evaluation import Evaluation
 from plasticode.decoding.reading import Reader
-from plasticode.decoding.results import METRICS, rows_of_story, rows_pooled
+from plasticode.decoding.results import ALONE, DECODER, FREQUENT, METRICS, RIDGE, rows_of_story, rows_pooled
 from plasticode.decoding.ridge import Ridge
 from plasticode.decoding.search import Search
 

@@ -1,6 +1,7 @@
 """Oracles: the parts called one by one, and what the facts of the data promise."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -53,6 +54,18 @@ def test_expected_counts_are_positive_and_bounded(tiny):
     counts = network.expected_counts(1e6 * torch.randn(2, 5, 7))
     assert bool((counts > 0).all())
     assert float(counts.detach().max()) <= math.exp(5) * 1.001
+
+
+@pytest.mark.parametrize("repetition_time", [1.0, 2.0, 20.0])
+def test_as_many_characters_per_second_fit_into_a_row_of_any_length(tiny, repetition_time):
+    """At 15 characters per second a row of 20 s has 300: the bound must not cut them off."""
+    facts = replace(tiny.facts(), repetition_time=repetition_time, mean_counts=(3.0, 15.0 * repetition_time))
+    network = BrainToTextNetwork(facts, NetworkSize(n_features=4, hidden=4), tiny.decoder(), 7)
+    counts = network.expected_counts(torch.zeros(1, 1, 7))
+    torch.testing.assert_close(counts[0, 0, 1].detach(), torch.tensor(15.0 * repetition_time))
+    network.counts.bias.data.fill_(100.0)
+    most = network.expected_counts(torch.zeros(1, 1, 7)).detach() / repetition_time
+    torch.testing.assert_close(most, torch.full_like(most, math.exp(5) / 2))
 
 
 def test_a_row_s_centre_is_where_half_of_its_characters_are_written(tiny):

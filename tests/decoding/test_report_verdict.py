@@ -5,6 +5,7 @@ import math
 import pytest
 from plasticode.decoding.report_input import Comparison, Score
 from plasticode.decoding.report_verdict import lead, verdict
+from plasticode.decoding.results import ALONE
 
 UNSEEN = "seen subject, unseen story"
 
@@ -65,9 +66,22 @@ def test_stories_seen_in_training_are_no_test_of_decoding():
     seen = "seen subject, seen story"
     rows = [score("cer", 0.1, 0.001, quadrant=seen)]
     assert "no test of decoding" in sentences(*rows)[seen]
-    assert "nothing here tests decoding" in lead(rows)
+    assert "nothing here tests decoding" in lead(rows, [])
 
 
 def test_the_lead_counts_subjects_beyond_the_null():
     rows = [score("latent_top1", 0.2, p, subject) for subject, p in (("S1", 0.001), ("S2", 0.2), ("S3", 0.04))]
-    assert "the latent picked the right window for 2 of 3 subjects" in lead(rows)
+    assert "the latent picked the right window for 2 of 3 subjects" in lead(rows, [])
+
+
+def test_the_lead_counts_the_error_rate_against_the_language_model_alone_and_not_against_its_null():
+    """Two beat the null, as any text of the right length does; one of them beats the language model."""
+    rows = [score("cer", 0.7, 0.001, subject) for subject in ("S1", "S2")]
+    bounds = {"S1": (-0.03, -0.01), "S2": (-0.03, 0.01)}
+    beside = [Comparison(who, UNSEEN, "cer", "plasticode", ALONE, -0.01, *bounds[who]) for who in bounds]
+    beside += [Comparison("S1", UNSEEN, "cer", "plasticode", "most frequent words", -0.2, -0.3, -0.1)]
+    beside += [Comparison("S1", "seen subject, seen story", "cer", "plasticode", ALONE, -0.2, -0.3, -0.1)]
+    said = lead(rows, beside)
+    assert said.startswith("The character error rate was lower than that of the language model alone")
+    assert said.endswith("for 1 of 2 subjects.")
+    assert "character error rate" not in lead([*rows, score("latent_top1", 0.2, 0.001)], [])

@@ -1,5 +1,6 @@
 """Training through the front door: interrupted = uninterrupted, a planted signal is learned, and what `fit` refuses."""
 
+import contextlib
 import json
 import math
 import os
@@ -10,8 +11,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from plasticode.cli import main
 from plasticode.datasets.design import SyntheticDesign
-from plasticode.datasets.errors import Leak, MissingData, PlasticodeError, WrongArgument
+from plasticode.datasets.errors import BrokenData, Leak, MissingData, PlasticodeError, WrongArgument
 from plasticode.datasets.prepare import prepare
 from plasticode.datasets.study import Responses
 from plasticode.datasets.synthetic import write_synthetic
@@ -173,6 +175,17 @@ def test_the_split_names_who_was_trained_on_and_the_test_was_left_alone(brain_mo
     assert [tuple(pair) for pair in recorded["train"]] == list(split.train)
 
 
+def test_the_split_is_written_before_the_first_step(planted_tree, language_model, brain_model, tmp_path, monkeypatch):
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(BrainToText, "training_step", killed)
+    arguments = brain_config(tmp_path, planted_tree, language_model)
+    with pytest.raises((KeyboardInterrupt, SystemExit)):
+        run_lightning("fit", arguments, run_dir=str(tmp_path / "run"))
+    assert (tmp_path / "run" / "split.json").read_text() == (brain_model / "split.json").read_text()
+
+
 def test_the_language_model_read_the_training_stories_only(language_model):
     assert LanguageModel.load(language_model).stories == ("synthetic/amber", "synthetic/birch")
 
@@ -294,7 +307,7 @@ def test_the_character_loss_is_the_mean_over_true_characters_and_not_over_paddin
     torch.testing.assert_close(character_loss(logits, ids), expected)
 
 
-def test_recordings_without_words_are_not_taught_as_silence(planted_tree, language_model, monkeypatch):
+def test_recordings_without_words_are_named_and_not_taught_as_silence(planted_tree, language_model, monkeypatch, capfd):
     def without_words_of_amber(*arguments, **options):
         runs = prepare(*arguments, **options)
         return [replace(run, words=() if run.story == "amber" else run.words) for run in runs]
@@ -303,3 +316,38 @@ def test_recordings_without_words_are_not_taught_as_silence(planted_tree, langua
     data = story_module.StoryWindows("synthetic", str(planted_tree), str(language_model), test_stories=["lagoon"])
     data.setup()
     assert data.split.trained_stories() == {"birch", "kelp"}
+    (said,) = [line for line in capfd.readouterr().err.splitlines() if line.startswith("left out")]
+    assert said == "left out of training, without words: synthetic/sub-01/amber, synthetic/sub-02/amber"
+
+
+@pytest.mark.parametrize(("seconds", "fine"), [(2.0004, True), (2.01, False)])
+def test_repetition_times_may_differ_by_the_rounding_of_a_header(
+    planted_tree, language_model, monkeypatch, seconds, fine
+):
+    def rounded(*arguments, **options):
+        runs = prepare(*arguments, **options)
+        return [replace(run, repetition_time=seconds if run.story == "amber" else 2.0) for run in runs]
+
+    monkeypatch.setattr(story_module, "prepare", rounded)
+    data = story_module.StoryWindows("synthetic", str(planted_tree), str(language_model), test_stories=["lagoon"])
+    with contextlib.nullcontext() if fine else pytest.raises(BrokenData, match="repetition times differ"):
+        data.setup()
+
+
+@pytest.mark.parametrize("verb", ["validate", "test", "predict"])
+def test_a_verb_that_writes_nothing_names_no_folder_and_leaves_none(
+    planted_tree, language_model, tmp_path, monkeypatch, capfd, verb
+):
+    monkeypatch.chdir(tmp_path)
+    assert main([verb, *brain_config(tmp_path, planted_tree, language_model)]) == 0
+    written = list((tmp_path / "runs").glob("*"))
+    assert [path.name[:7] for path in written] == (["predict"] if verb == "predict" else [])
+    last = capfd.readouterr().out.splitlines()[-1:]
+    assert last == [f"runs/{path.name}" for path in written] or (verb != "predict" and "runs/" not in last[0])
+
+
+def test_a_training_that_cannot_begin_leaves_no_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(WrongArgument):
+        run_lightning("fit", config(tmp_path, ("os.system", {}), ("os.system", {})))
+    assert list((tmp_path / "runs").glob("*")) == []
