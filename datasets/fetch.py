@@ -1,7 +1,7 @@
-"""Brings a study's files over HTTPS: plans, shows the plan, and transfers what can be verified.
+"""Brings the files of a data set over HTTPS: plans, shows the plan, and transfers what can be verified.
 
-A study that lies somewhere public says so with the class methods of `Fetchable`; the others name where to get them by
-hand.
+A data set (a study or an image collection) that lies somewhere public says so with the class methods of `Fetchable`;
+the others name where to get them by hand.
 """
 
 from __future__ import annotations
@@ -28,15 +28,16 @@ from rich.progress import (
 
 from .annex import absent_key
 from .errors import MissingData, PlasticodeError, WrongArgument
+from .labelled_images import image_class, image_names
 from .remote import Estimate, RemoteFile
-from .study import study_class
+from .study import study_class, study_names
 from .transfer import PATIENCE, Patience, destination, download, is_complete
 
 LOCK = ".plasticode-fetch.lock"
 
 
 class Fetchable(Protocol):
-    """What a `Study` adds when its files lie somewhere public."""
+    """What a `Study` adds when its files lie somewhere public; every `ImageCollection` has it."""
 
     url: ClassVar[str]
 
@@ -47,18 +48,18 @@ class Fetchable(Protocol):
     def remote_estimate(cls, subjects: Sequence[str]) -> list[Estimate]: ...
 
 
-def plan(study_name: str, subjects: Sequence[str] = ()) -> list[RemoteFile]:
-    """What to bring for these subjects. Nothing is written.
+def plan(name: str, subjects: Sequence[str] = ()) -> list[RemoteFile]:
+    """What to bring of a data set, for these subjects where it has any. Nothing is written.
 
-    Raises `MissingData` for an unknown study, for one that must be got by hand and for unknown subjects, and
+    Raises `MissingData` for an unknown name, for a study that must be got by hand and for unknown subjects, and
     `Unreachable` when the listing cannot be read.
     """
-    return _fetchable(study_name).remote_files(subjects)
+    return _fetchable(name).remote_files(subjects)
 
 
-def estimate(study_name: str, subjects: Sequence[str] = ()) -> list[Estimate]:
+def estimate(name: str, subjects: Sequence[str] = ()) -> list[Estimate]:
     """About how much `plan` would list, from published numbers and without a network; empty where not known."""
-    return _fetchable(study_name).remote_estimate(subjects)
+    return _fetchable(name).remote_estimate(subjects)
 
 
 def print_plan(files: Sequence[RemoteFile], root: Path, console: Console | None = None) -> None:
@@ -139,10 +140,15 @@ def _require_space(files: Sequence[RemoteFile], root: Path) -> None:
         )
 
 
-def _fetchable(study_name: str) -> type[Fetchable]:
-    study = study_class(study_name)
+def _fetchable(name: str) -> type[Fetchable]:
+    if name in image_names():
+        return image_class(name)
+    if name not in study_names():
+        known = ", ".join([*study_names(), *image_names()])
+        raise MissingData(f"no study or image collection named {name!r}", "fetch", f"Choose one of: {known}.")
+    study = study_class(name)
     if not hasattr(study, "remote_files"):
-        raise MissingData(f"study {study_name} cannot be fetched", study.url, "Get it from there by hand.")
+        raise MissingData(f"study {name} cannot be fetched", study.url, "Get it from there by hand.")
     return cast(type[Fetchable], study)
 
 

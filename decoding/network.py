@@ -64,12 +64,13 @@ class NetworkSize:
     lost: float = 0.0
 
     def __post_init__(self) -> None:
-        if min(self.n_features, self.hidden, self.width, self.places) < 1 or not 0 <= self.dropout < 1:
+        shares = 0 <= self.dropout < 1 and 0 <= self.lost < 1
+        if min(self.n_features, self.hidden, self.width, self.places) < 1 or not shares:
             raise WrongArgument(
                 f"n_features {self.n_features}, hidden {self.hidden}, width {self.width}, places {self.places}, "
-                f"dropout {self.dropout}",
+                f"dropout {self.dropout}, lost {self.lost}",
                 "model.size",
-                "Give sizes of at least 1 and a dropout from 0 to below 1.",
+                "Give sizes of at least 1, and shares dropout and lost from 0 to below 1.",
             )
 
 

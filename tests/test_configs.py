@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from plasticode.bioplausible import image_module
 from plasticode.cli import VERBS
 from plasticode.datasets.design import SyntheticDesign
+from plasticode.datasets.labelled_images import LabelledImages, image_class
 from plasticode.datasets.synthetic import write_synthetic
 from plasticode.decoding.characters import Characters
 from plasticode.decoding.decoder import CharDecoder
@@ -65,13 +67,26 @@ def language_model(folder: Path, latent: int) -> Path:
     return folder
 
 
+class StandInImages:
+    """Random images of the shape that the collection's class states."""
+
+    def __init__(self, name: str) -> None:
+        self.kind = image_class(name)
+
+    def load(self, split: str) -> LabelledImages:
+        draws, n_images = np.random.default_rng(0), 300
+        pixels = draws.integers(0, 256, (n_images, *self.kind.info["shape"]), np.uint8)
+        return LabelledImages(pixels, draws.integers(0, len(self.kind.classes), n_images), self.kind.classes)
+
+
 def stand_ins(path: Path, folder: Path) -> dict[str, Any]:
     """The paths and names of a config, exchanged for what is in the folder."""
     given = content(path)["data"]["init_args"]
     make = {"synthetic": synthetic, "lebel2023": reduced}
     (folder / "text.txt").write_text(TEXT, encoding="utf-8")
     exchanged = {
-        "root": lambda: str(make[given["study"]](folder)),
+        "root": lambda: str(make[given["study"]](folder) if "study" in given else folder),
+        "validation": lambda: 20,
         "paths": lambda: [str(folder / "text.txt")],
         "language_model": lambda: str(language_model(folder / "language_model", 8)),
         "validation_stories": lambda: list(DESIGN.validation),
@@ -97,6 +112,7 @@ def test_every_config_opens_with_the_command_that_runs_it(path: Path) -> None:
 def test_every_config_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PLASTICODE_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(image_module, "open_images", lambda name, root: StandInImages(name))
     given = stand_ins(path, tmp_path).items()
     overrides = [f"--data.{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in given]
     run = run_lightning(

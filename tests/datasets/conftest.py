@@ -1,9 +1,11 @@
-"""Small BIDS trees, written as scanners and fMRIPrep write them."""
+"""Small BIDS trees, written as scanners and fMRIPrep write them, and small idx files, byte by byte."""
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
+import struct
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -105,6 +107,39 @@ class BidsTree:
 @pytest.fixture
 def tree(tmp_path: Path) -> BidsTree:
     return BidsTree(tmp_path / "study")
+
+
+class IdxFolder:
+    """Random images and labels of both splits, written as idx files; `n_images` of the training split, half in test."""
+
+    def __init__(self, root: Path, n_images: int = 20) -> None:
+        random = np.random.default_rng(3)
+        self.root = root
+        self.images = {"train": random.integers(0, 256, (n_images, 28, 28), np.uint8)}
+        self.images["t10k"] = random.integers(0, 256, (n_images // 2, 28, 28), np.uint8)
+        self.labels = {kind: np.arange(len(images), dtype=np.uint8) % 10 for kind, images in self.images.items()}
+
+    @staticmethod
+    def packed(values: np.ndarray) -> bytes:
+        return struct.pack(f">BBBB{values.ndim}I", 0, 0, 8, values.ndim, *values.shape) + values.tobytes()
+
+    def contents(self) -> dict[str, bytes]:
+        """The four files by name, unpacked."""
+        images = {f"{kind}-images-idx3-ubyte": self.packed(values) for kind, values in self.images.items()}
+        return images | {f"{kind}-labels-idx1-ubyte": self.packed(values) for kind, values in self.labels.items()}
+
+    def write(self, folder: str = "", zipped: bool = True) -> Path:
+        """All four files below the root; returns the root."""
+        (self.root / folder).mkdir(parents=True, exist_ok=True)
+        for name, content in self.contents().items():
+            path = self.root / folder / (f"{name}.gz" if zipped else name)
+            path.write_bytes(gzip.compress(content, mtime=0) if zipped else content)
+        return self.root
+
+
+@pytest.fixture
+def idx_folder(tmp_path: Path) -> IdxFolder:
+    return IdxFolder(tmp_path / "images")
 
 
 @pytest.fixture

@@ -1,7 +1,9 @@
 """Oracles: the bytes that a server on this machine holds, however it serves them. No other machine is asked."""
 
 import argparse
+import gzip
 import hashlib
+import struct
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,7 +18,10 @@ from plasticode.datasets.annex import absent_key, parse_key
 from plasticode.datasets.errors import BrokenData, MissingData, PlasticodeError, WrongArgument
 from plasticode.datasets.fetch import LOCK, fetch, plan, print_plan
 from plasticode.datasets.fetch_command import fetch_arguments, fetch_run
+from plasticode.datasets.idx import IdxFile, IdxSource
+from plasticode.datasets.labelled_images import ImageCollection, image_class, image_names
 from plasticode.datasets.lebel2023 import Lebel2023
+from plasticode.datasets.mnist import Mnist
 from plasticode.datasets.remote import RemoteFile, s3_files
 from plasticode.datasets.transfer import Patience
 from plasticode.datasets.web import Unreachable, open_url
@@ -371,6 +376,78 @@ def test_a_study_without_a_public_place_says_where_to_get_it() -> None:
         plan("brennan2016")
     with pytest.raises(WrongArgument, match=r"no subject named \(--subject\)"):
         plan("lebel2023")
+
+
+def digits(kind: str, n_images: int) -> dict[str, bytes]:
+    """Two idx files of black digits, unpacked."""
+    header = struct.pack(">4B3I", 0, 0, 8, 3, n_images, 28, 28), struct.pack(">4BI", 0, 0, 8, 1, n_images)
+    labels = bytes(i % 10 for i in range(n_images))
+    return {
+        f"{kind}-images-idx3-ubyte": header[0] + bytes(n_images * 784),
+        f"{kind}-labels-idx1-ubyte": header[1] + labels,
+    }
+
+
+def test_mnist_is_planned_brought_and_read(
+    bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    contents = digits("train", 20) | digits("t10k", 10)
+    bucket.files = {f"{name}.gz": gzip.compress(content) for name, content in contents.items()}
+    known = tuple(
+        IdxFile(name, len(bucket.files[f"{name}.gz"]), md5(bucket.files[f"{name}.gz"]), md5(content))
+        for name, content in contents.items()
+    )
+    monkeypatch.setattr(Mnist, "source", IdxSource("MNIST", bucket.url, known))
+    root = tmp_path / "mnist"
+    fetch_run(parsed(["mnist", "--root", str(root), "--dry-run"]))
+    assert not root.exists()
+    assert bucket.requests == []
+    assert "md5     to fetch  train-images-idx3-ubyte.gz" in capsys.readouterr().out
+    fetch_run(parsed(["mnist", "--root", str(root)]))
+    assert Mnist(root).load("train").labels.tolist() == list(range(10)) * 2
+    assert len(Mnist(root).load("test")) == 10
+
+
+def md5(content: bytes) -> str:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
+@pytest.mark.parametrize("name", image_names())
+def test_the_files_of_every_image_collection_are_planned_without_a_network_and_can_be_verified(name: str) -> None:
+    files = plan(name)
+    assert files == image_class(name).published_files()
+    assert all(file.url.startswith("https://") and file.md5 and file.size for file in files)
+    assert len({file.path for file in files}) == len(files)
+
+
+def test_an_image_that_came_with_another_content_is_refused(
+    bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Moved(ImageCollection):
+        """The published archive at the test's server, which holds another."""
+
+        dataset = url = doi = licence = citation = "x"
+        classes, info = ("a",), {}
+
+        @classmethod
+        def published_files(cls) -> list[RemoteFile]:
+            return [RemoteFile(f"{bucket.url}/data/run.hf5", "run", len(CONTENT), md5=md5(OTHER))]
+
+        def _read(self, split: str) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+            raise AssertionError("nothing is read")
+
+    with pytest.raises(BrokenData, match=r"what came is not what was promised: md5 .* instead of"):
+        fetch(Moved.remote_files([]), tmp_path, progress=False, patience=QUICK)
+    assert not (tmp_path / "run").exists()
+
+
+def test_images_have_no_subjects_and_unknown_names_list_what_there_is() -> None:
+    with pytest.raises(WrongArgument, match=r"mnist has no subjects \(--subject\)"):
+        plan("mnist", ["UTS03"])
+    with pytest.raises(
+        MissingData, match=r"no study or image collection named 'fashionmnist'.*lebel2023.*fashion_mnist"
+    ):
+        plan("fashionmnist")
 
 
 def test_help_gives_an_example() -> None:

@@ -150,3 +150,16 @@ def test_the_mean_rate_counts_voxels_inside_the_masks_only():
 def test_beta_is_0_until_it_begins_final_once_it_ends_and_linear_between():
     beta = BetaSchedule(final=4.0, begin=0.2, end=0.6)
     assert [beta(progress) for progress in (0.0, 0.2, 0.4, 0.6, 1.0)] == pytest.approx([0, 0, 2, 4, 4])
+
+
+def test_a_lost_voxel_is_noise_for_its_whole_window_and_all_are_back_in_evaluation():
+    torch.manual_seed(0)
+    bottleneck = VoxelBottleneck((10, 10, 10), 1, openness=0.999, lost=0.3).train()
+    people, volumes = torch.zeros(6, dtype=torch.long), torch.full((6, 4, 10, 10, 10), 50.0)
+    lost = bottleneck(volumes, people) < 25
+    assert bool((lost == lost[:, :1]).all())  # in every row of the window, or in none
+    share = lost[:, 0].flatten(1).float().mean(1)
+    assert float(share.mean()) == pytest.approx(0.3, abs=4 * (0.21 / 6000) ** 0.5)
+    assert not torch.equal(lost[0], lost[1])
+    assert bool((bottleneck.eval()(volumes, people) > 25).all())
+    assert float(bottleneck(volumes, people).detach().std()) < 1e-3

@@ -1,0 +1,132 @@
+"""Oracles: backprop in the mean over draws; a perturbed network made by hand; what a quadratic loss makes exact."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from plasticode.bioplausible.architectures import CNN, MLP
+from plasticode.bioplausible.check import check_learning_rule, clear, gradients
+from plasticode.bioplausible.layer import Layer
+from plasticode.bioplausible.network import Network
+from plasticode.bioplausible.objective import SquaredError
+from plasticode.bioplausible.rules.weight_perturbation import WeightPerturbation
+from plasticode.bioplausible.synapse import EmbeddingSynapse, LinearSynapse
+from plasticode.datasets.errors import WrongArgument
+from torch import Tensor, nn
+
+
+def update(rule: WeightPerturbation, network: Network, x: Tensor, target: Tensor, step: int = 0) -> dict[str, Tensor]:
+    clear(network)
+    rule.begin_step(step)
+    rule.assign_gradients(network, x, target)
+    return gradients(rule, network)
+
+
+@pytest.mark.parametrize("antithetic", [False, True])
+def test_the_mean_of_many_draws_is_backprop(antithetic: bool, any_network, batch_for, assert_unbiased) -> None:
+    assert_unbiased(WeightPerturbation(antithetic=antithetic), any_network, *batch_for(any_network, 2))
+
+
+def test_the_mean_of_many_draws_is_backprop_for_symbols_and_linear_layers_on_sequences(assert_unbiased) -> None:
+    torch.manual_seed(0)
+    layers = [Layer(EmbeddingSynapse(4, 3)), Layer(LinearSynapse(3, 5), nn.Tanh()), Layer(LinearSynapse(5, 4))]
+    x, target = torch.tensor([[0, 1, 2], [3, 1, 0]]), torch.tensor([[1, 2, 0]] * 2)
+    assert_unbiased(WeightPerturbation(), Network(layers, (3,)).double(), x, target)
+
+
+@pytest.mark.parametrize("per_sample", [False, True])
+def test_one_sample_is_answered_by_the_loss_of_a_network_whose_weights_are_shaken(per_sample, strided, batch_for) -> None:
+    x, target = batch_for(strided, 1)
+    rule = WeightPerturbation(sigma=0.1, per_sample=per_sample)
+    found = update(rule, strided, x, target)
+    # A gradient is credit times noise. The noise has its size 1 only in the mean, so the credit is found by trying.
+    noise = torch.cat([value.flatten() for value in found.values()])
+    shaken = copy.deepcopy(strided)
+    clean = strided.objective.loss(strided(x), target)
+    with torch.no_grad():
+        credit = noise.norm() / rule_noise_length(rule, strided)
+        for sign in (1, -1):
+            for parameter, own, change in zip(shaken.parameters(), strided.parameters(), found.values(), strict=True):
+                parameter.copy_(own + sign * 0.1 * change / credit)
+            if torch.isclose(shaken.objective.loss(shaken(x), target) - clean, sign * 0.1 * credit, rtol=1e-6):
+                return
+    raise AssertionError("no shaken network answers so")
+
+
+def rule_noise_length(rule: WeightPerturbation, network: Network) -> Tensor:
+    rule.begin_step(0)
+    noise = [rule._draw(layer.synapse, 1) for layer in network]
+    return torch.cat([torch.cat([n.weight.flatten(), n.bias.flatten()]) for n in noise]).norm()
+
+
+def test_antithetic_pairs_are_exact_for_a_quadratic_loss_whatever_the_size_of_the_noise(batch_for) -> None:
+    network = MLP([5, 3], objective=SquaredError()).double()
+    x, target = batch_for(network)
+    found = {}
+    for antithetic in (True, False):
+        pair = [update(WeightPerturbation(sigma, antithetic), network, x, target) for sigma in (1e-3, 1.0)]
+        found[antithetic] = max((pair[0][name] - pair[1][name]).abs().max().item() for name in pair[0])
+    assert found[True] < 1e-8
+    assert found[False] > 1e-2  # the term of second order
+
+
+def second_moment(rule: WeightPerturbation, network: Network, x: Tensor, target: Tensor, n_draws: int) -> float:
+    """E|update|^2 over |gradient|^2."""
+    clear(network)
+    network.objective.loss(network(x), target).backward()
+    gradient = sum(parameter.grad.square().sum() for parameter in network.parameters())
+    total = 0.0
+    for step in range(n_draws):
+        total += sum(value.square().sum().item() for value in update(rule, network, x, target, step).values()) / n_draws
+    return total / gradient.item()
+
+
+@pytest.mark.parametrize("hidden", [1, 10])
+def test_the_second_moment_grows_with_the_number_of_weights(hidden: int, batch_for) -> None:
+    network = MLP([4, hidden, 2], "tanh").double()
+    n_weights = sum(parameter.numel() for parameter in network.parameters())
+    found = second_moment(WeightPerturbation(per_sample=False), network, *batch_for(network, 1), 1500)
+    # A squared normal number has relative deviation sqrt(2): four standard errors of the mean are 15%.
+    assert found == pytest.approx(n_weights + 2, rel=0.15)
+
+
+def test_noise_for_each_sample_averages_over_the_batch_and_noise_for_the_batch_does_not(batch_for) -> None:
+    network = MLP([4, 6, 2], "tanh").double()
+    x, target = (part.repeat(20, *[1] * (part.ndim - 1)) for part in batch_for(network, 1))
+    n_weights = sum(parameter.numel() for parameter in network.parameters())
+    shared = second_moment(WeightPerturbation(per_sample=False), network, x, target, 600)
+    apart = second_moment(WeightPerturbation(), network, x, target, 600)
+    assert shared == pytest.approx(n_weights + 2, rel=0.24)
+    assert apart < 1.5 * (1 + (n_weights + 1) / 20)
+
+
+@pytest.mark.parametrize("per_sample", [False, True])
+def test_half_batches_average_to_the_whole(per_sample: bool, strided, batch_for) -> None:
+    x, target = batch_for(strided, 6)
+    rule = WeightPerturbation(per_sample=per_sample)
+    whole = update(rule, strided, x, target, 3)
+    halves = []
+    for rank in (0, 1):
+        clear(strided)
+        rule.begin_step(3, (rank, 2))
+        rule.assign_gradients(strided, x[rank::2], target[rank::2])
+        halves.append(gradients(rule, strided))
+    for name, value in whole.items():
+        assert torch.allclose((halves[0][name] + halves[1][name]) / 2, value, rtol=1e-7, atol=1e-10)
+
+
+@pytest.mark.parametrize("form", [{}, {"antithetic": True}, {"per_sample": False}])
+def test_it_keeps_the_promises_of_a_rule(form) -> None:
+    check_learning_rule(lambda: WeightPerturbation(**form))
+    check_learning_rule(
+        lambda: WeightPerturbation(**form), lambda: CNN((1, 8, 8), (3, 4), (3, 3), ("max", "average"), 6, 4)
+    )
+
+
+def test_noise_too_small_for_float32_is_refused() -> None:
+    with pytest.raises(WrongArgument, match="below 0.001 the losses' rounding outweighs their difference"):
+        WeightPerturbation(sigma=1e-4).bind(MLP([5, 3]))
+    with pytest.raises(WrongArgument, match="sigma must be positive"):
+        WeightPerturbation(sigma=-1.0)
