@@ -4,19 +4,19 @@ A synapse is linear in its input, y = W * x + b. An error e at y asks three thin
     returned   W^T e        (the adjoint; with B in place of W where there is a feedback weight)
     change     e x^T        (what descends the loss, whoever brought e)
     bias       sum of e
-torch computes the three together, so a synapse with feedback costs what one without costs.
+A synapse with feedback is the synapse, by torch's own derivatives, with another way back to x laid beside it: each of
+the three is computed only where it is asked for, and it costs what a synapse without feedback costs.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
 from typing import Any
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, embedding, linear
+from torch.nn.grad import conv2d_input
 
 
 class Synapse(nn.Module):
@@ -85,7 +85,8 @@ class LinearSynapse(Synapse):
         return linear(x, weight, bias)
 
     def drive_with_feedback(self, x: Tensor, weight: Tensor, bias: Tensor | None, feedback: Tensor) -> Tensor:
-        found: Tensor = _LinearFeedback.apply(x, weight, bias, feedback)  # type: ignore[no-untyped-call]  # torch's
+        y = self.drive(x.detach(), weight, bias)
+        found: Tensor = _LinearReturn.apply(y, x, feedback)  # type: ignore[no-untyped-call]  # torch's
         return found
 
     def transpose(self, error: Tensor, x: Tensor, weight: Tensor | None = None) -> Tensor:
@@ -120,12 +121,13 @@ class ConvSynapse(Synapse):
         return conv2d(x, weight, bias, *self.shape)
 
     def drive_with_feedback(self, x: Tensor, weight: Tensor, bias: Tensor | None, feedback: Tensor) -> Tensor:
-        found: Tensor = _ConvFeedback.apply(x, weight, bias, feedback, *self.shape)  # type: ignore[no-untyped-call]  # torch's
+        y = self.drive(x.detach(), weight, bias)
+        found: Tensor = _ConvReturn.apply(y, x, feedback, *self.shape)  # type: ignore[no-untyped-call]  # torch's
         return found
 
     def transpose(self, error: Tensor, x: Tensor, weight: Tensor | None = None) -> Tensor:
-        weight = self.weight if weight is None else weight
-        return _convolution_backward(error, x, weight, False, self.shape, (True, False, False))[0]
+        found: Tensor = conv2d_input(x.shape, self.weight if weight is None else weight, error, *self.shape)
+        return found
 
 
 class EmbeddingSynapse(Synapse):
@@ -146,60 +148,40 @@ class EmbeddingSynapse(Synapse):
         raise TypeError("symbols have no error")
 
 
-def _convolution_backward(
-    error: Tensor, x: Tensor, weight: Tensor, bias: bool, shape: tuple[Any, ...], mask: tuple[bool, bool, bool]
-) -> tuple[Tensor, Tensor, Tensor]:
-    stride, padding, dilation, groups = shape
-    backward: Callable[..., tuple[Tensor, Tensor, Tensor]] = torch.ops.aten.convolution_backward
-    sizes = [error.shape[1]] if bias else None
-    return backward(error, x, weight, sizes, stride, padding, dilation, False, [0, 0], groups, list(mask))
-
-
-class _LinearFeedback(torch.autograd.Function):
-    """linear(x, W, b) whose error returns through B."""
+class _LinearReturn(torch.autograd.Function):
+    """y unchanged; the error that comes back goes to y as it is, and to x through the feedback weight."""
 
     @staticmethod
-    def forward(x: Tensor, weight: Tensor, bias: Tensor | None, feedback: Tensor) -> Tensor:
-        return linear(x, weight, bias)
+    def forward(y: Tensor, x: Tensor, feedback: Tensor) -> Tensor:
+        return y.view_as(y)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        x, _, _, feedback = inputs
-        ctx.save_for_backward(x, feedback)
+        ctx.save_for_backward(inputs[2])
 
     @staticmethod
-    def backward(ctx: Any, error: Tensor) -> tuple[Tensor | None, ...]:
-        x, feedback = ctx.saved_tensors
-        wants_x, wants_weight, wants_bias, _ = ctx.needs_input_grad
-        flat = error.flatten(0, -2)
-        # Under autocast the error is of a narrower type than weights and inputs.
-        return (
-            error @ feedback.to(error) if wants_x else None,
-            flat.T @ x.flatten(0, -2).to(error) if wants_weight else None,
-            flat.sum(0) if wants_bias else None,
-            None,
-        )
+    def backward(ctx: Any, error: Tensor) -> tuple[Tensor, Tensor | None, None]:
+        (feedback,) = ctx.saved_tensors
+        # Under autocast the error is of a narrower type than the weights.
+        return error, error @ feedback.to(error) if ctx.needs_input_grad[1] else None, None
 
 
-class _ConvFeedback(torch.autograd.Function):
-    """conv2d(x, W, b) whose error returns through B; torch's own kernel, given B for the input's share."""
+class _ConvReturn(torch.autograd.Function):
+    """The same for a convolution of the given stride, padding, dilation and groups."""
 
     @staticmethod
-    def forward(
-        x: Tensor, weight: Tensor, bias: Tensor | None, feedback: Tensor, *shape: Any
-    ) -> Float[Tensor, "batch channel height width"]:
-        return conv2d(x, weight, bias, *shape)
+    def forward(y: Tensor, x: Tensor, feedback: Tensor, *shape: Any) -> Tensor:
+        return y.view_as(y)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        x, _, _, feedback, *shape = inputs
-        ctx.save_for_backward(x, feedback)
-        ctx.shape = tuple(shape)
+        _, x, feedback, *shape = inputs
+        ctx.save_for_backward(feedback)
+        ctx.size, ctx.shape = x.shape, shape
 
     @staticmethod
     def backward(ctx: Any, error: Tensor) -> tuple[Tensor | None, ...]:
-        x, feedback = ctx.saved_tensors
-        wanted = tuple(ctx.needs_input_grad[:3])
-        # Under autocast the error is of a narrower type than weights and inputs.
-        found = _convolution_backward(error, x.to(error), feedback.to(error), wanted[2], ctx.shape, wanted)
-        return (*(value if wants else None for value, wants in zip(found, wanted, strict=True)), None, *[None] * 4)
+        (feedback,) = ctx.saved_tensors
+        if not ctx.needs_input_grad[1]:
+            return (error, *[None] * 6)
+        return (error, conv2d_input(ctx.size, feedback.to(error), error, *ctx.shape), *[None] * 5)
