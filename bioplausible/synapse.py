@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, embedding, linear
-from torch.nn.grad import conv2d_input
+from torch.nn.grad import conv2d_input, conv2d_weight
 
 
 class Synapse(nn.Module):
@@ -48,15 +48,9 @@ class Synapse(nn.Module):
     def transpose(self, error: Tensor, x: Tensor, weight: Tensor | None = None) -> Tensor:
         """The adjoint: W^T error (or another weight's), in the shape of the input `x`."""
 
+    @abstractmethod
     def correlate(self, x: Tensor, error: Tensor) -> tuple[Tensor, Tensor | None]:
         """error x^T and the sum of error, in the shapes of weight and bias, summed over batch (and places)."""
-        with torch.enable_grad():
-            weight = self.weight.detach().requires_grad_()
-            bias = None if self.bias is None else self.bias.detach().requires_grad_()
-            y = self.drive(x.detach(), weight, bias)
-        wanted = [weight] if bias is None else [weight, bias]
-        found = torch.autograd.grad(y, wanted, error)
-        return found[0], None if bias is None else found[1]
 
     def share(self, module: nn.Module) -> None:
         """Have the very parameters of another module."""
@@ -91,6 +85,10 @@ class LinearSynapse(Synapse):
 
     def transpose(self, error: Tensor, x: Tensor, weight: Tensor | None = None) -> Tensor:
         return error @ (self.weight if weight is None else weight)
+
+    def correlate(self, x: Tensor, error: Tensor) -> tuple[Tensor, Tensor | None]:
+        flat = error.flatten(0, -2)
+        return flat.T @ x.flatten(0, -2), None if self.bias is None else flat.sum(0)
 
 
 class ConvSynapse(Synapse):
@@ -129,6 +127,10 @@ class ConvSynapse(Synapse):
         found: Tensor = conv2d_input(x.shape, self.weight if weight is None else weight, error, *self.shape)
         return found
 
+    def correlate(self, x: Tensor, error: Tensor) -> tuple[Tensor, Tensor | None]:
+        found: Tensor = conv2d_weight(x, self.weight.shape, error, *self.shape)
+        return found, None if self.bias is None else error.sum((0, 2, 3))
+
 
 class EmbeddingSynapse(Synapse):
     """Symbols to vectors: a linear synapse on one-hot inputs, which are given as ids. No error returns from it."""
@@ -146,6 +148,10 @@ class EmbeddingSynapse(Synapse):
 
     def transpose(self, error: Tensor, x: Tensor, weight: Tensor | None = None) -> Tensor:
         raise TypeError("symbols have no error")
+
+    def correlate(self, x: Tensor, error: Tensor) -> tuple[Tensor, Tensor | None]:
+        found = torch.zeros_like(self.weight)
+        return found.index_add(0, x.flatten(), error.flatten(0, -2)), None
 
 
 class _LinearReturn(torch.autograd.Function):
