@@ -76,7 +76,8 @@ def one(args: argparse.Namespace, path: str, seed: int) -> None:
 
 
 def arguments(args: argparse.Namespace, path: str, seed: int) -> list[str]:
-    given = ["--config", str(CONFIGS / f"{args.data}.yaml"), "--data.root", args.root, "--model.rule", path]
+    config = f"{args.data}{'_spiking' if rule_classes()[path].facts.spiking else ''}.yaml"
+    given = ["--config", str(CONFIGS / config), "--data.root", args.root, "--model.rule", path]
     given += ["--model.rule.seed", str(seed), "--model.network.seed", str(seed), "--data.seed", str(seed)]
     images, epochs = QUICK[args.data] if args.quick else (None, args.epochs)
     given += ["--data.train_images", str(images)] if images else []

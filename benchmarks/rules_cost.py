@@ -39,7 +39,7 @@ def steps_of(
     found = {}
     for kind in rule_classes().values():
         rule, own = kind(), copy.deepcopy(network)
-        if (names and kind.__name__ not in names) or rule.reason_against(own) is not None:
+        if (names and kind.__name__ not in names) or rule.refusal(own) is not None:
             continue
         rule.bind(own)
         found[kind.__name__] = (_step(rule, own, x, target), count_flops(rule, own, x, target))

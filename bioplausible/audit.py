@@ -31,8 +31,9 @@ N_SAMPLES = 4
 class LayerReading:
     """What the update of one layer's weights reads.
 
-    `transported` are the layers whose forward weights it reads on another way than forward; `signs_only` says that
-    it reads no more than their signs. `above` are the layers above whose weights move it at all.
+    `transported` are the layers whose forward weights it reads on another way than forward (itself, where it is a
+    block whose synapses read each other); `signs_only` says that it reads no more than their signs. `above` are the
+    layers above whose weights move it at all.
     """
 
     trained: bool
@@ -162,7 +163,7 @@ def audit_rule(rule: LearningRule, network: Network, seed: int = 0) -> Audit:
     return Audit(
         facts=rule.facts,
         network=type(network).__name__,
-        spiking=bool(getattr(network, "spiking", False)),
+        spiking=network.spiking,
         layers=readings,
         log=log,
         flops=flops,
@@ -226,10 +227,10 @@ class _Moves:
     def reading(self, layer: int) -> LayerReading:
         """Gather what was found for the synapses of one layer."""
         own = [i for i, place in enumerate(self.places) if place == layer]
-        other = [i for i in self.usable if self.places[i] != layer]
 
         def layers_that(table: dict[int, list[bool]], above: bool = False) -> tuple[int, ...]:
-            movers = {self.places[i] for i in other if any(table[i][j] for j in own)}
+            # The layer itself is among them where one synapse of a block is read for another's update.
+            movers = {self.places[i] for i in self.usable if any(table[i][j] for j in own if j != i)}
             return tuple(sorted(place for place in movers if not above or place > layer))
 
         transported, by_more = layers_that(self.back), layers_that(self.signs)

@@ -27,7 +27,7 @@ def print_card(audit: Audit, reference: Audit, console: Console) -> None:
     passes = [audit.log.count("forward", i) for i in range(len(audit.layers))]
     returns = sum(event.kind == "pull_back" and event.to_input for event in audit.log.events)
     lines = [
-        f"phases: {audit.phases} sweeps; passes by layer {passes}; errors brought down {returns} layer(s)",
+        f"phases: {audit.phases} sweeps; passes of synapses by layer {passes}; errors brought down {returns} layer(s)",
         f"update locking: {'lower layers wait for those above' if audit.locked else 'none'}",
         f"gradients across layer boundaries by autograd: {audit.crossings or 'none'}",
         f"signed errors sent to hidden layers: {_signed(audit)}",
@@ -94,8 +94,8 @@ def print_rules(console: Console) -> None:
     reasons: list[str] = []
     for path, kind in rule_classes().items():
         rule = kind()
-        against = {name: rule.reason_against(make()) for name, make in SMALL.items()}
-        reasons += [f"{kind.__name__} on {name}: {reason}" for name, reason in against.items() if reason]
+        against = {name: rule.refusal(make()) for name, make in SMALL.items()}
+        reasons += [f"{kind.__name__} on {names}: {reason}" for reason, names in _by_reason(against).items()]
         home = next((name for name, reason in against.items() if reason is None), None)
         measured = "?" if home is None else " ".join(sorted(audit_rule(kind(), SMALL[home]()).criteria)) or "none"
         published = "-" if kind.facts.published is None else " ".join(sorted(kind.facts.published)) or "none"
@@ -106,6 +106,12 @@ def print_rules(console: Console) -> None:
     console.print(table)
     for reason in reasons:
         console.print(reason, highlight=False, markup=False, soft_wrap=True)
+
+
+def _by_reason(against: dict[str, str | None]) -> dict[str, str]:
+    """Names of the networks that each reason speaks against."""
+    reasons = dict.fromkeys(reason for reason in against.values() if reason)
+    return {reason: ", ".join(name for name in against if against[name] == reason) for reason in reasons}
 
 
 def notes(rule: LearningRule) -> str:

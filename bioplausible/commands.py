@@ -25,7 +25,7 @@ def audit_arguments(parser: argparse.ArgumentParser) -> None:
     kinds = parser.add_subparsers(dest="kind", required=True, metavar="rule")
     rule = kinds.add_parser("rule", help="what each weight's update reads, measured by intervening")
     rule.add_argument("rule", metavar="CLASS", help="a rule's name (see `plasticode rules`) or class path")
-    rule.add_argument("--network", default="mlp", help="mlp, cnn, residual, recurrent, transformer (default: mlp)")
+    rule.add_argument("--network", default="mlp", help="one of the small networks that `plasticode rules` shows (mlp)")
 
 
 def audit_run(args: argparse.Namespace) -> None:

@@ -118,7 +118,7 @@ class _WatchedSynapse(Synapse):
 
     def correlate(self, x: Tensor, error: Tensor) -> tuple[Tensor, Tensor | None]:
         self.log.note("correlate", self.place)
-        return super().correlate(x, error)
+        return super().correlate(x, error)  # type: ignore[safe-super]  # as above
 
 
 class _WatchedLayer(Layer):

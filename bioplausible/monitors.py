@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-
 import torch
 from torch import Tensor
 
@@ -22,9 +20,8 @@ def monitor(rule: LearningRule, network: Network, x: Tensor, target: Tensor) -> 
     angles = {} if feedback is None else feedback_angle(network, feedback)
     rule.begin_step(PROBE)
     found = {**norms, **dead, **{f"feedback_angle/{i}": v for i, v in angles.items()}}
-    found |= {
-        f"angle_to_backprop/{i}": v for i, v in angle_to_backprop(rule, copy.deepcopy(network), x, target).items()
-    }
+    if not network.spiking:  # spikes have no derivative to compare with
+        found |= {f"angle_to_backprop/{i}": v for i, v in angle_to_backprop(rule, network, x, target).items()}
     return {f"monitor/{name}": value for name, value in found.items()}
 
 

@@ -34,6 +34,7 @@ class Network(Remembered, nn.Module):
         self.layers = nn.ModuleList(layers)
         self.example = tuple(example)
         self.objective = objective or CrossEntropy()
+        self._shapes: list[tuple[int, ...]] | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (batch ... class)."""
@@ -61,7 +62,13 @@ class Network(Remembered, nn.Module):
         return traces
 
     def shapes(self) -> list[tuple[int, ...]]:
-        """Shape of one sample's output at every layer."""
+        """Shape of one sample's output at every layer; they are looked at once."""
+        if self._shapes is None:
+            self._shapes = self.blank_pass()
+        return list(self._shapes)
+
+    def blank_pass(self) -> list[tuple[int, ...]]:
+        """Send one blank sample through; the shape of its output at every layer."""
         device = next(self.parameters()).device
         x = torch.zeros(1, *self.example, device=device, dtype=self._input_type())
         found = []

@@ -42,6 +42,8 @@ class RuleFacts:
         see half a batch each, do not give the update of one.
     online_only
         It changes weights within a pass, sample by sample; labelled so, and exempt from distributed training.
+    spiking
+        It reads spikes, and runs on spiking networks only; other rules do not run there.
     cost
         A step over a backprop step on the same network and batch, by arithmetic.
     """
@@ -53,6 +55,7 @@ class RuleFacts:
     equals_backprop: bool = False
     reads_batch: bool = False
     online_only: bool = False
+    spiking: bool = False
     cost: str = "1"
 
 
@@ -96,15 +99,23 @@ class LearningRule(Remembered, nn.Module, ABC):
         self.begin_step(0)
 
     def reason_against(self, network: Network) -> str | None:
-        """Why the rule cannot run on this network, or None where it can."""
+        """Why the rule, by what is special about it, cannot run on this network, or None where it can."""
         return None
+
+    def refusal(self, network: Network) -> str | None:
+        """Why the rule cannot run on this network, for whatever reason, or None where it can."""
+        if network.spiking and not self.facts.spiking:
+            return "its activities are spikes in time, which have no derivative"
+        if self.facts.spiking and not network.spiking:
+            return "its neurons do not spike, and the rule reads the times of spikes"
+        return self.reason_against(network)
 
     def bind(self, network: Network) -> None:
         """Check the network and make what the rule keeps for it (feedback weights, traces).
 
         Raises `WrongArgument` with the reason where the rule cannot run on it.
         """
-        reason = self.reason_against(network)
+        reason = self.refusal(network)
         if reason is not None:
             raise WrongArgument(
                 f"{self.facts.name} cannot run on this network: {reason}",

@@ -124,11 +124,14 @@ class ConvSynapse(Synapse):
         return found
 
     def transpose(self, error: Tensor, x: Tensor, weight: Tensor | None = None) -> Tensor:
-        found: Tensor = conv2d_input(x.shape, self.weight if weight is None else weight, error, *self.shape)
+        weight = self.weight if weight is None else weight
+        found: Tensor = conv2d_input(x.shape, weight, error, *self.shape)  # type: ignore[no-untyped-call]  # torch's
         return found
 
     def correlate(self, x: Tensor, error: Tensor) -> tuple[Tensor, Tensor | None]:
-        found: Tensor = conv2d_weight(x, self.weight.shape, error, *self.shape)
+        found: Tensor = conv2d_weight(  # type: ignore[no-untyped-call]  # torch's
+            x, self.weight.shape, error, *self.shape
+        )
         return found, None if self.bias is None else error.sum((0, 2, 3))
 
 
@@ -190,4 +193,6 @@ class _ConvReturn(torch.autograd.Function):
         (feedback,) = ctx.saved_tensors
         if not ctx.needs_input_grad[1]:
             return (error, *[None] * 6)
-        return (error, conv2d_input(ctx.size, feedback.to(error), error, *ctx.shape), *[None] * 5)
+        feedback = feedback.to(error)
+        returned = conv2d_input(ctx.size, feedback, error, *ctx.shape)  # type: ignore[no-untyped-call]  # torch's
+        return (error, returned, *[None] * 5)

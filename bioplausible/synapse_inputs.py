@@ -22,7 +22,7 @@ def synapse_inputs(network: Network) -> dict[Synapse, Tensor]:
     hooks = [synapse.register_forward_pre_hook(look) for layer in network for synapse in layer.synapses]
     try:
         with torch.no_grad():
-            network.shapes()
+            network.blank_pass()
     finally:
         for hook in hooks:
             hook.remove()

@@ -102,16 +102,14 @@ class RuleTraining(LightningModule):
         self._scores("validation", batch)
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
-        self._scores("test", batch)
-        self._tested += batch[1].numel()
+        self._tested.append(self._scores("test", batch))
 
     def on_test_epoch_start(self) -> None:
-        self._tested = 0
+        self._tested: list[Tensor] = []
 
     def on_test_epoch_end(self) -> None:
-        """The accuracy's 95% interval over samples (Wilson 1927), and what guessing gives."""
-        right = round(float(self.trainer.callback_metrics["test/accuracy"]) * self._tested)
-        low, high = binomtest(right, self._tested).proportion_ci(method="wilson")
+        """The accuracy's 95% interval, and what guessing gives."""
+        low, high = accuracy_interval(torch.cat(self._tested))
         chance = 1 / self.network.shapes()[-1][-1]
         self.log_dict({"test/accuracy_low": low, "test/accuracy_high": high, "test/chance": chance})
 
@@ -119,14 +117,16 @@ class RuleTraining(LightningModule):
         """Scores of the classes (batch ... class)."""
         return {"scores": self.rule.infer(self.network, batch[0])}
 
-    def _scores(self, part: str, batch: Batch) -> None:
+    def _scores(self, part: str, batch: Batch) -> Tensor:
+        """Log loss and accuracy; returns which were right, in the shape of the targets."""
         x, target = batch
         with torch.no_grad():
             scores = self.rule.infer(self.network, x)
             loss = self.network.objective.loss(scores, target)
-        right = (scores.argmax(-1) == target).float().mean()
-        metrics = {f"{part}/accuracy": right, f"{part}/loss": loss}
+        right = (scores.argmax(-1) == target).float()
+        metrics = {f"{part}/accuracy": right.mean(), f"{part}/loss": loss}
         self.log_dict(metrics, prog_bar=True, batch_size=len(x), sync_dist=True)
+        return right
 
     def on_train_epoch_start(self) -> None:
         if self.monitored and self.current_epoch % self.monitored == 0 and self.trainer.is_global_zero:
@@ -166,6 +166,20 @@ def optimiser_of(pace: Pace, rule: LearningRule, network: Network) -> Optimizer:
     if pace.optimiser == "sgd":
         return SGD(groups, lr=pace.learning_rate, momentum=pace.momentum, fused=True)
     raise WrongArgument(f"no optimiser {pace.optimiser!r}", "pace", "One of: adam, sgd.")
+
+
+def accuracy_interval(right: Tensor) -> tuple[float, float]:
+    """95% interval of a share of right answers (0 or 1, (sample) or (sample character)).
+
+    Wilson 1927 for one answer a sample. The characters of one text depend on each other: there the samples are what
+    varies, by the normal approximation of their mean.
+    """
+    if right.ndim == 1:
+        found = binomtest(int(right.sum()), len(right)).proportion_ci(method="wilson")
+        return float(found.low), float(found.high)
+    by_sample = right.double().flatten(1).mean(1)
+    half = 1.96 * float(by_sample.std()) / len(by_sample) ** 0.5
+    return float(by_sample.mean()) - half, float(by_sample.mean()) + half
 
 
 def average(parameters: list[nn.Parameter], accumulated: int = 1) -> None:

@@ -42,7 +42,7 @@ class Attention(Block):
         return found
 
     def _by_head(self, x: Float[Tensor, "batch time feature"]) -> Float[Tensor, "batch head time part"]:
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        return x.view(*x.shape[:2], self.heads, -1).transpose(1, 2)
 
 
 def causal_attention(

@@ -15,6 +15,7 @@ from .recipe import PACKAGE, make
 from .recurrent import RecurrentNetwork
 from .residual import ResidualCNN
 from .rule import LearningRule
+from .spiking import SpikingNetwork
 from .transformer import CharacterTransformer
 
 SMALL: dict[str, Callable[[], Network]] = {
@@ -23,6 +24,7 @@ SMALL: dict[str, Callable[[], Network]] = {
     "residual": lambda: ResidualCNN((2, 6, 6), (4, 5), blocks=1, n_classes=3),
     "recurrent": lambda: RecurrentNetwork(n_symbols=5, length=4, embedding=6, widths=(7,)),
     "transformer": lambda: CharacterTransformer(n_symbols=5, length=4, width=6, heads=2, depth=1, hidden=8),
+    "spiking": lambda: SpikingNetwork(n_neurons=6, example=(1, 3, 3), n_classes=3, duration=60.0, max_rate=500.0),
 }
 
 

@@ -83,7 +83,7 @@ def stand_ins(path: Path, folder: Path) -> dict[str, Any]:
     """The paths and names of a config, exchanged for what is in the folder."""
     given = content(path)["data"]["init_args"]
     make = {"synthetic": synthetic, "lebel2023": reduced}
-    (folder / "text.txt").write_text(TEXT, encoding="utf-8")
+    (folder / "text.txt").write_text(TEXT * 3, encoding="utf-8")  # batches of 32 windows of 128 characters
     exchanged = {
         "root": lambda: str(make[given["study"]](folder) if "study" in given else folder),
         "validation": lambda: 20,

@@ -13,7 +13,7 @@ from plasticode.bioplausible.rule import Pace
 from plasticode.bioplausible.rules.backprop import Backprop
 from plasticode.bioplausible.rules.feedback_alignment import FeedbackAlignment
 from plasticode.bioplausible.trained import TrainedNetwork
-from plasticode.bioplausible.training import RuleTraining, average
+from plasticode.bioplausible.training import RuleTraining, accuracy_interval, average
 from plasticode.bioplausible.zoo import SMALL, rule_classes
 from plasticode.datasets.errors import BrokenData, MissingData, WrongArgument
 from plasticode.datasets.labelled_images import LabelledImages
@@ -49,7 +49,7 @@ class Tiny(Images):
 def home_name(kind):
     """The first small network of images that the rule runs on."""
     names = [name for name in ("mlp", "cnn", "spiking") if name in SMALL]
-    return next((name for name in names if kind().reason_against(SMALL[name]()) is None), None)
+    return next((name for name in names if kind().refusal(SMALL[name]()) is None), None)
 
 
 def home_of(kind):
@@ -139,6 +139,18 @@ def test_compiled_layers_give_the_update_of_eager_ones():
         torch.testing.assert_close(mine, theirs, rtol=1e-5, atol=1e-6)
 
 
+def test_the_interval_of_an_accuracy_is_wilson_s_for_images_and_over_windows_for_text():
+    right = (torch.arange(200) % 4 > 0).float()
+    low, high = accuracy_interval(right)  # p = .75, n = 200: the published formula by hand
+    z, n, p = 1.959964, 200, 0.75
+    middle = (p + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z * (p * (1 - p) / n + z**2 / (4 * n**2)) ** 0.5 / (1 + z**2 / n)
+    assert (low, high) == pytest.approx((middle - half, middle + half), abs=1e-6)
+    alike = right[:, None].expand(-1, 50)  # characters that say nothing new do not narrow it
+    wide = accuracy_interval(alike)
+    assert wide[1] - wide[0] == pytest.approx(high - low, rel=0.02)
+
+
 def test_an_unknown_optimiser_is_named(tmp_path):
     network, data = home_of(Backprop)
     with pytest.raises(WrongArgument, match="no optimiser 'newton'"):
@@ -146,6 +158,7 @@ def test_an_unknown_optimiser_is_named(tmp_path):
 
 
 def _share(rank, port, paths, results):
+    torch.set_num_threads(1)  # OpenMP's threads do not survive a fork, and waiting for them would be for ever
     dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
     try:
         results[rank] = [update_of(path, rank, 2) for path in paths]

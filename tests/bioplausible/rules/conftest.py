@@ -12,7 +12,7 @@ from plasticode.bioplausible.rule import LearningRule
 from plasticode.bioplausible.rules.backprop import Backprop
 from torch import Tensor
 
-CALLS, REPEATS = 40, 100
+CALLS, REPEATS = 40, 40
 # The largest of some hundred t statistics of 39 degrees of freedom: above 6 by chance in fewer than one of 5,000 tests.
 LARGEST_T = 6.0
 
@@ -22,7 +22,9 @@ def flat(rule: LearningRule, network: Network, x: Tensor, target: Tensor, step: 
     clear(rule, network)
     rule.begin_step(step)
     rule.assign_gradients(network, x, target)
-    return torch.cat([value.flatten() for name, value in gradients(rule, network).items() if name.startswith("network")])
+    return torch.cat(
+        [value.flatten() for name, value in gradients(rule, network).items() if name.startswith("network")]
+    )
 
 
 def check_mean(rule: LearningRule, network: Network, x: Tensor, target: Tensor) -> None:
@@ -34,7 +36,7 @@ def check_mean(rule: LearningRule, network: Network, x: Tensor, target: Tensor) 
     mean, error = drawn.mean(0), drawn.std(0) / CALLS**0.5
     assert ((mean - gradient).abs() <= LARGEST_T * error + 1e-12).all()
     share = mean @ gradient / (gradient @ gradient)  # 1 for the gradient itself, 2 or 1/2 for a slip of a factor
-    assert abs(share - 1) < 0.1
+    assert abs(share - 1) < 0.2
 
 
 @pytest.fixture

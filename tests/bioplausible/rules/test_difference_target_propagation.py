@@ -35,10 +35,14 @@ def convolutional() -> Case:
     layers = [
         Layer(ConvSynapse(1, 4, 3), nn.Tanh()),
         Layer(ConvSynapse(4, 6, 3, stride=2, padding=1, groups=2), nn.Tanh(), after=nn.MaxPool2d(2)),
-        Layer(LinearSynapse(6, 5), nn.Tanh(), before=nn.Flatten()),
+        Layer(LinearSynapse(24, 5), nn.Tanh(), before=nn.Flatten()),
         Layer(LinearSynapse(5, 3)),
     ]
-    return Network(layers, (1, 8, 8)).double(), torch.randn(3, 1, 8, 8, dtype=torch.float64), torch.tensor([2, 0, 1])
+    return (
+        Network(layers, (1, 10, 10)).double(),
+        torch.randn(3, 1, 10, 10, dtype=torch.float64),
+        torch.tensor([2, 0, 1]),
+    )
 
 
 def sequential() -> Case:
@@ -173,7 +177,7 @@ def reference(inverse: nn.Module, layer: Layer, below: Layer, value: Tensor, x: 
     if isinstance(layer.synapse, LinearSynapse):
         back = value @ inverse.weight + inverse.bias
     else:
-        spread = value.repeat_interleave(3, 2).repeat_interleave(3, 3)[:, :, :3, :3]
+        spread = value.repeat_interleave(2, 2).repeat_interleave(2, 3)
         stride, padding, dilation, groups = layer.synapse.shape
         back = nn.functional.conv_transpose2d(
             spread, inverse.weight, inverse.bias.flatten(), stride, padding, (1, 1), groups, dilation

@@ -172,7 +172,7 @@ def test_it_learns_what_it_is_shown() -> None:
     network, rule = MLP((20, 40, 40, 4), "relu"), ForwardForward()
     rule.bind(network)
     optimiser = torch.optim.Adam(network.parameters(), 3e-3)
-    for step in range(150):
+    for step in range(100):
         optimiser.zero_grad()
         rule.begin_step(step)
         rule.assign_gradients(network, x, target)

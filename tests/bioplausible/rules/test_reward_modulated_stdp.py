@@ -80,7 +80,7 @@ def test_the_first_spike_decides_whatever_follows():
 
 def test_labels_are_given_from_the_start_and_never_move():
     rule, network = bound(RewardModulatedStdp())
-    x, target = torch.rand(5, 12, dtype=torch.float64), torch.zeros(5, dtype=torch.long)
+    x, target = torch.ones(5, 12, dtype=torch.float64), torch.zeros(5, dtype=torch.long)
     rule.assign_gradients(network, x, target)
     rule.after_step(network)
     assert network.votes.labels.tolist() == [0, 1, 2, 0, 1, 2]
@@ -96,23 +96,23 @@ def test_the_share_of_right_decisions_fades_into_the_recent_one():
 
 def test_two_patterns_are_learned_from_right_and_wrong_alone():
     draws = torch.Generator().manual_seed(0)
-    target = torch.randint(2, (500,), generator=draws)
-    x = 0.3 * torch.rand(500, 16, generator=draws)
+    target = torch.randint(2, (700,), generator=draws)
+    x = 0.3 * torch.rand(700, 16, generator=draws)
     x[:, :8] += (target == 0).float()[:, None]
     x[:, 8:] += (target == 1).float()[:, None]
-    network = SpikingNetwork(8, (16,), 2, total_weight=6, duration=100, max_rate=200)
-    rule = RewardModulatedStdp(potentiation=0.005)
+    network = SpikingNetwork(8, (16,), 2, total_weight=6, duration=60, max_rate=200)
+    rule = RewardModulatedStdp()
     rule.bind(network)
-    before = (rule.infer(network, x[400:]).argmax(1) == target[400:]).float().mean()
-    for step, here in enumerate(torch.arange(400).split(10)):
+    before = (rule.infer(network, x[600:]).argmax(1) == target[600:]).float().mean()
+    for step, here in enumerate(torch.arange(600).split(10)):
         network.zero_grad()
         rule.begin_step(step)
         rule.assign_gradients(network, x[here], target[here])
         with torch.no_grad():
             network.layer.synapse.weight -= network.layer.synapse.weight.grad
         rule.after_step(network)
-    after = (rule.infer(network, x[400:]).argmax(1) == target[400:]).float().mean()
-    assert after > max(0.9, before)
+    after = (rule.infer(network, x[600:]).argmax(1) == target[600:]).float().mean()
+    assert after > 0.95 > before
 
 
 def test_another_decision_and_a_network_that_does_not_spike_are_refused_with_the_reason():

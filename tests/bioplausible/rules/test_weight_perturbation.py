@@ -37,28 +37,25 @@ def test_the_mean_of_many_draws_is_backprop_for_symbols_and_linear_layers_on_seq
 
 
 @pytest.mark.parametrize("per_sample", [False, True])
-def test_one_sample_is_answered_by_the_loss_of_a_network_whose_weights_are_shaken(per_sample, strided, batch_for) -> None:
+def test_one_sample_learns_the_noise_times_the_answer_of_a_network_that_was_shaken_by_it(
+    per_sample: bool, strided, batch_for
+) -> None:
     x, target = batch_for(strided, 1)
-    rule = WeightPerturbation(sigma=0.1, per_sample=per_sample)
+    rule, sigma = WeightPerturbation(sigma=0.1, per_sample=per_sample), 0.1
     found = update(rule, strided, x, target)
-    # A gradient is credit times noise. The noise has its size 1 only in the mean, so the credit is found by trying.
-    noise = torch.cat([value.flatten() for value in found.values()])
-    shaken = copy.deepcopy(strided)
-    clean = strided.objective.loss(strided(x), target)
-    with torch.no_grad():
-        credit = noise.norm() / rule_noise_length(rule, strided)
-        for sign in (1, -1):
+    # The update is credit times noise: for the right credit, weights shaken by noise answer with that credit.
+    shaken, clean = copy.deepcopy(strided), strided.objective.loss(strided(x), target)
+
+    def answer(credit: float) -> float:
+        with torch.no_grad():
             for parameter, own, change in zip(shaken.parameters(), strided.parameters(), found.values(), strict=True):
-                parameter.copy_(own + sign * 0.1 * change / credit)
-            if torch.isclose(shaken.objective.loss(shaken(x), target) - clean, sign * 0.1 * credit, rtol=1e-6):
-                return
-    raise AssertionError("no shaken network answers so")
+                parameter.copy_(own + sigma * change / credit)
+            return ((shaken.objective.loss(shaken(x), target) - clean) / sigma).item()
 
-
-def rule_noise_length(rule: WeightPerturbation, network: Network) -> Tensor:
     rule.begin_step(0)
-    noise = [rule._draw(layer.synapse, 1) for layer in network]
-    return torch.cat([torch.cat([n.weight.flatten(), n.bias.flatten()]) for n in noise]).norm()
+    noise = rule._draw(strided.layers[0].synapse, 1)
+    credit = (found["network.layers.0.synapse.bias"] / noise.bias[0])[0].item()
+    assert answer(credit) == pytest.approx(credit, rel=1e-9)
 
 
 def test_antithetic_pairs_are_exact_for_a_quadratic_loss_whatever_the_size_of_the_noise(batch_for) -> None:
@@ -87,19 +84,19 @@ def second_moment(rule: WeightPerturbation, network: Network, x: Tensor, target:
 def test_the_second_moment_grows_with_the_number_of_weights(hidden: int, batch_for) -> None:
     network = MLP([4, hidden, 2], "tanh").double()
     n_weights = sum(parameter.numel() for parameter in network.parameters())
-    found = second_moment(WeightPerturbation(per_sample=False), network, *batch_for(network, 1), 1500)
-    # A squared normal number has relative deviation sqrt(2): four standard errors of the mean are 15%.
-    assert found == pytest.approx(n_weights + 2, rel=0.15)
+    found = second_moment(WeightPerturbation(per_sample=False), network, *batch_for(network, 1), 400)
+    # A squared normal number has relative deviation sqrt(2): four standard errors of the mean are 28%.
+    assert found == pytest.approx(n_weights, rel=0.28)
 
 
 def test_noise_for_each_sample_averages_over_the_batch_and_noise_for_the_batch_does_not(batch_for) -> None:
     network = MLP([4, 6, 2], "tanh").double()
     x, target = (part.repeat(20, *[1] * (part.ndim - 1)) for part in batch_for(network, 1))
     n_weights = sum(parameter.numel() for parameter in network.parameters())
-    shared = second_moment(WeightPerturbation(per_sample=False), network, x, target, 600)
-    apart = second_moment(WeightPerturbation(), network, x, target, 600)
-    assert shared == pytest.approx(n_weights + 2, rel=0.24)
-    assert apart < 1.5 * (1 + (n_weights + 1) / 20)
+    shared = second_moment(WeightPerturbation(per_sample=False), network, x, target, 200)
+    apart = second_moment(WeightPerturbation(), network, x, target, 200)
+    assert shared == pytest.approx(n_weights, rel=0.4)
+    assert apart == pytest.approx(1 + (n_weights - 1) / 20, rel=0.2)
 
 
 @pytest.mark.parametrize("per_sample", [False, True])
@@ -126,7 +123,7 @@ def test_it_keeps_the_promises_of_a_rule(form) -> None:
 
 
 def test_noise_too_small_for_float32_is_refused() -> None:
-    with pytest.raises(WrongArgument, match="below 0.001 the losses' rounding outweighs their difference"):
+    with pytest.raises(WrongArgument, match=r"below 0\.001 the losses' rounding outweighs their difference"):
         WeightPerturbation(sigma=1e-4).bind(MLP([5, 3]))
     with pytest.raises(WrongArgument, match="sigma must be positive"):
         WeightPerturbation(sigma=-1.0)
