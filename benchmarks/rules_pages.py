@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, required=True)
     args = parser.parse_args()
     lines = [json.loads(line) for line in args.lines.read_text(encoding="utf-8").splitlines()]
-    for page in sorted((DOCS / "rules").glob("*.md")):
+    for page in sorted(set((DOCS / "rules").glob("*.md")) - {DOCS / "rules" / "README.md"}):
         kinds = [kind.__name__ for path, kind in rule_classes().items() if path.split(".")[-2] == page.stem]
         text = page.read_text(encoding="utf-8")
         measured = "\n\n".join([*tables(lines, kinds), *pictures(args.runs, kinds, page.stem)])
