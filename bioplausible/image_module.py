@@ -7,17 +7,17 @@ from typing import Any
 
 import torch
 from jaxtyping import Float, Int
-from lightning import LightningDataModule
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import Dataset, Sampler
 
 from ..datasets.errors import WrongArgument
 from ..datasets.labelled_images import LabelledImages, open_images
+from .parted_data import PartedData
 
 LARGEST = 500  # images of a batch that only looks
 
 
-class Images(LightningDataModule):
+class Images(PartedData):
     """Training, validation and test images.
 
     Parameters
@@ -49,12 +49,11 @@ class Images(LightningDataModule):
         shift: int = 0,
         seed: int = 0,
     ) -> None:
-        super().__init__()
+        super().__init__(batch_size)
         self.dataset, self.root, self.seed = dataset, root, seed
-        self.batch_size, self.validation, self.train_images = batch_size, validation, train_images
+        self.validation, self.train_images = validation, train_images
         self.flip, self.shift = flip, shift
         self.save_hyperparameters()
-        self.parts: dict[str, ImageBatches] = {}
 
     def setup(self, stage: str) -> None:
         if self.parts:
@@ -88,26 +87,14 @@ class Images(LightningDataModule):
             "validation_images": self.validation,
         }
 
-    def train_dataloader(self) -> DataLoader[Any]:
-        trainer: Any = self.trainer
-        size = self.batch_size or trainer.lightning_module.pace.batch_size
-        part = self.parts["train"]
-        sampler = ShuffledBatches(len(part.index), size, self.seed, trainer.global_rank, trainer.world_size)
-        return DataLoader(part, batch_size=None, sampler=sampler)
+    def shuffled(self, batch_size: int, rank: int, processes: int) -> ShuffledBatches:
+        """Keys of an epoch's training batches."""
+        return ShuffledBatches(len(self.parts["train"].index), batch_size, self.seed, rank, processes)
 
-    def val_dataloader(self) -> DataLoader[Any]:
-        return self._whole("validation")
-
-    def test_dataloader(self) -> DataLoader[Any]:
-        return self._whole("test")
-
-    def predict_dataloader(self) -> DataLoader[Any]:
-        return self._whole("test")
-
-    def _whole(self, part: str) -> DataLoader[Any]:
-        images = self.parts[part]
-        chunks = torch.split(torch.arange(len(images.index)), LARGEST)
-        return DataLoader(images, batch_size=None, sampler=[(chunk, None) for chunk in chunks])
+    def in_order(self, part: str) -> list[Key]:
+        """Keys of batches that go through a part once."""
+        chunks = torch.split(torch.arange(len(self.parts[part].index)), LARGEST)
+        return [(chunk, None) for chunk in chunks]
 
 
 Key = tuple[Tensor, int | None]  # places of the images, and the seed of their augmentation (None for none)

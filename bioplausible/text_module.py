@@ -8,18 +8,18 @@ from typing import Any
 
 import torch
 from jaxtyping import Int
-from lightning import LightningDataModule
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from ..datasets.character_text import PARTS, CharacterText, read_character_text
 from ..datasets.errors import WrongArgument
 from .image_module import ShuffledBatches
+from .parted_data import PartedData
 
 LARGEST = 64  # windows of a batch that only looks
 
 
-class TextWindows(LightningDataModule):
+class TextWindows(PartedData):
     """Training, validation and test windows of a text that is split by position.
 
     Parameters
@@ -49,12 +49,11 @@ class TextWindows(LightningDataModule):
         train_characters: int | None = None,
         seed: int = 0,
     ) -> None:
-        super().__init__()
+        super().__init__(batch_size)
         self.paths = [os.path.expandvars(path) for path in paths]
-        self.length, self.batch_size, self.seed = length, batch_size, seed
+        self.length, self.seed = length, seed
         self.shares, self.train_characters = shares, train_characters
         self.save_hyperparameters()
-        self.parts: dict[str, Windows] = {}
 
     def setup(self, stage: str) -> None:
         if self.parts:
@@ -96,28 +95,14 @@ class TextWindows(LightningDataModule):
             **{f"{name}_characters": len(part.ids) for name, part in self.parts.items()},
         }
 
-    def train_dataloader(self) -> DataLoader[Any]:
-        trainer: Any = self.trainer
-        size = self.batch_size or trainer.lightning_module.pace.batch_size
-        part = self.parts["train"]
-        sampler = ShuffledWindows(len(part.ids), self.length, size, self.seed, trainer.global_rank, trainer.world_size)
-        return DataLoader(part, batch_size=None, sampler=sampler)
+    def shuffled(self, batch_size: int, rank: int, processes: int) -> ShuffledWindows:
+        """Starts of an epoch's training windows, batch by batch."""
+        return ShuffledWindows(len(self.parts["train"].ids), self.length, batch_size, self.seed, rank, processes)
 
-    def val_dataloader(self) -> DataLoader[Any]:
-        return self._whole("validation")
-
-    def test_dataloader(self) -> DataLoader[Any]:
-        return self._whole("test")
-
-    def predict_dataloader(self) -> DataLoader[Any]:
-        return self._whole("test")
-
-    def _whole(self, part: str) -> DataLoader[Any]:
-        """Windows side by side; at the end fewer characters than a window are left over."""
-        windows = self.parts[part]
-        last, step = len(windows.ids) - self.length, LARGEST * self.length
-        starts = [torch.arange(first, min(first + step, last), self.length) for first in range(0, last, step)]
-        return DataLoader(windows, batch_size=None, sampler=starts)
+    def in_order(self, part: str) -> list[Int[Tensor, " batch"]]:
+        """Starts of windows side by side; at the end fewer characters than a window are left over."""
+        last, step = len(self.parts[part].ids) - self.length, LARGEST * self.length
+        return [torch.arange(first, min(first + step, last), self.length) for first in range(0, last, step)]
 
 
 class Windows(Dataset[tuple[Tensor, Tensor]]):

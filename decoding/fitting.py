@@ -77,7 +77,7 @@ class RunCLI(LightningCLI):
         if self.subcommand == "fit" and not chosen.get("fast_dev_run"):
             logs = self.run_folder.path / "logs"
             settings["logger"] = [CSVLogger(logs, name="csv"), TensorBoardLogger(str(logs), name="tensorboard")]
-            ours = [self._saver(), RecordSplit(self.run_folder), RichProgressBar()]
+            ours = [*self._savers(), RecordSplit(self.run_folder), RichProgressBar()]
             settings["callbacks"] = [*(chosen.get("callbacks") or []), *ours]
         elif self.subcommand != "fit":
             settings["logger"] = False
@@ -86,18 +86,22 @@ class RunCLI(LightningCLI):
         trainer: Trainer = super().instantiate_trainer(**settings)
         return trainer
 
-    def _saver(self) -> ModelCheckpoint:
-        # Epochs are the unit of resuming: their batches and noise depend on their number only.
+    def _savers(self) -> list[ModelCheckpoint]:
+        """Of the best epoch by what is watched, and of the last one.
+
+        Two of them: `save_last` of one that watches writes nothing in an epoch that is not the best so far.
+        """
         watched, best = getattr(self.model, "watched", ("validation/loss", "min"))
-        return ModelCheckpoint(
-            dirpath=self.run_folder.path / "checkpoints",
-            filename="best",
-            monitor=watched,
-            mode=best,
-            save_last=True,
-            save_on_train_epoch_end=True,
-            enable_version_counter=False,
-        )
+        # Epochs are the unit of resuming: their batches and noise depend on their number only.
+        common: dict[str, Any] = {
+            "dirpath": self.run_folder.path / "checkpoints",
+            "save_on_train_epoch_end": True,
+            "enable_version_counter": False,
+        }
+        return [
+            ModelCheckpoint(filename="best", monitor=watched, mode=best, **common),
+            ModelCheckpoint(filename="last", **common),
+        ]
 
     def before_fit(self) -> None:
         if self.trainer.fast_dev_run:  # type: ignore[attr-defined]  # Lightning sets it
@@ -209,6 +213,7 @@ def quieten() -> None:
         r"\s*By default only one JsonargparseDeprecationWarning",
         r"\s*\S+( parameter)? was deprecated in v4",  # Lightning 2.6 calls jsonargparse by its older names
         ".*callbacks used to create the checkpoint.*",  # only `fit` saves
+        "The dirpath has changed.*",  # the same: elsewhere Lightning puts a saver of its own in the place of ours
         ".*does not have many workers.*",  # the windows come from a memory map: workers would only copy
         ".*isinstance.*LeafSpec.*",  # deprecation inside Lightning 2.6 with this torch
         ".*treespec, LeafSpec.*",

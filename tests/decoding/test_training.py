@@ -351,3 +351,16 @@ def test_a_training_that_cannot_begin_leaves_no_folder(tmp_path, monkeypatch):
     with pytest.raises(WrongArgument):
         run_lightning("fit", config(tmp_path, ("os.system", {}), ("os.system", {})))
     assert list((tmp_path / "runs").glob("*")) == []
+
+
+def test_the_last_epoch_is_kept_where_the_first_was_the_best(planted_tree, tmp_path, monkeypatch):
+    def worse_and_worse(self, batch, batch_idx):
+        self.log("validation/loss", float(self.current_epoch), batch_size=1)
+
+    monkeypatch.setattr(CharLanguageModel, "validation_step", worse_and_worse)
+    run = run_lightning("fit", language_config(tmp_path, planted_tree), run_dir=str(tmp_path / "run"))
+    last, best = (torch.load(run / "checkpoints" / f"{name}.ckpt", weights_only=True) for name in ("last", "best"))
+    assert (last["epoch"], best["epoch"]) == (EPOCHS - 1, 0)
+    (exported,) = (v for k, v in load_file(run / "model.safetensors").items() if k.endswith("embed.weight"))
+    (chosen,) = (v for k, v in best["state_dict"].items() if k.endswith("embed.weight"))
+    assert torch.equal(exported, chosen)
