@@ -80,15 +80,17 @@ class RuleTraining(LightningModule):
             loss = self.rule.assign_gradients(self.network, x, target)
         self.batches += 1
         self.log("train/loss", loss, prog_bar=True, batch_size=len(x))
-        if (batch_idx + 1) % self.accumulate == 0:
-            self._step()
+        waiting = batch_idx % self.accumulate + 1
+        # The batches that are left at an epoch's end make a smaller step of their own.
+        if waiting == self.accumulate or batch_idx + 1 == self.trainer.num_training_batches:
+            self._step(waiting)
 
-    def _step(self) -> None:
+    def _step(self, accumulated: int) -> None:
         optimiser = self.optimizers()
         assert not isinstance(optimiser, list)
         groups = optimiser.param_groups
         parameters = [parameter for group in groups for parameter in group["params"] if parameter.grad is not None]
-        average(parameters, self.accumulate)
+        average(parameters, accumulated)
         if self.clip is not None:
             nn.utils.clip_grad_norm_(parameters, self.clip)
         optimiser.step()
@@ -145,7 +147,8 @@ class RuleTraining(LightningModule):
         optimiser = optimiser_of(self.pace, self.rule, self.network)
         if not self.cosine:
             return optimiser
-        steps = max(1, int(self.trainer.estimated_stepping_batches) // self.accumulate)
+        epochs, batches = self.trainer.max_epochs or 1, int(self.trainer.estimated_stepping_batches)
+        steps = max(1, epochs * -(-(batches // epochs) // self.accumulate))
         return [optimiser], [torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)]
 
     def export(self, folder: Path) -> None:

@@ -116,6 +116,16 @@ def test_accumulated_batches_step_like_one_large_batch(tmp_path):
         torch.testing.assert_close(states[1][name], value, rtol=1e-9, atol=1e-9)
 
 
+def test_batches_left_at_an_epoch_s_end_make_a_step_of_their_own(tmp_path):
+    network, data = home_of(Backprop)
+    model = RuleTraining(Backprop(), network, accumulate=3, monitored=0)
+    runner = trainer(tmp_path, 2)
+    fit(runner, model, data)  # four batches an epoch: 3 + 1
+    assert runner.global_step == 4
+    assert all(parameter.grad is None for parameter in network.parameters())
+    assert model.lr_schedulers().get_last_lr() == pytest.approx([0.0], abs=1e-12)
+
+
 def test_clipping_bounds_the_step(tmp_path):
     network, data = home_of(Backprop)
     before = nn.utils.parameters_to_vector(network.parameters()).clone()
