@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ import numpy as np
 import torch
 from filelock import FileLock
 from plasticode.bioplausible.image_module import Images
+from plasticode.bioplausible.rule import Pace
 from plasticode.bioplausible.trained import TrainedNetwork
 from plasticode.bioplausible.zoo import rule_classes
 from plasticode.decoding.fitting import run_lightning
@@ -50,8 +52,12 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--runs", type=Path, default=Path("runs/rules_accuracy"))
     parser.add_argument("--out", type=Path, default=Path("runs/rules_accuracy/lines.jsonl"))
+    parser.add_argument("--precision", default="32-true", help='"bf16-mixed" is faster; each line says which')
+    parser.add_argument("--settings", type=Path, help="paces by rule, benchmarks/settings/<data>.json by default")
     parser.add_argument("--table", action="store_true")
-    return parser.parse_args()
+    args = parser.parse_args()
+    args.settings = args.settings or Path(__file__).parent / "settings" / f"{args.data}.json"
+    return args
 
 
 def one(args: argparse.Namespace, path: str, seed: int) -> None:
@@ -72,16 +78,27 @@ def one(args: argparse.Namespace, path: str, seed: int) -> None:
         add(args.out, key | {"error": str(error).splitlines()[0][:300]})
         return
     seconds = time.perf_counter() - start
-    add(args.out, key | tested(run) | {"seconds": round(seconds, 1), "threads": torch.get_num_threads()})
+    spent = {"seconds": round(seconds, 1), "threads": torch.get_num_threads(), "precision": args.precision}
+    add(args.out, key | tested(run) | spent)
 
 
 def arguments(args: argparse.Namespace, path: str, seed: int) -> list[str]:
-    config = f"{args.data}{'_spiking' if rule_classes()[path].facts.spiking else ''}.yaml"
-    given = ["--config", str(CONFIGS / config), "--data.root", args.root, "--model.rule", path]
-    given += ["--model.rule.seed", str(seed), "--model.network.seed", str(seed), "--data.seed", str(seed)]
+    kind = rule_classes()[path]
+    chosen = json.loads(args.settings.read_text(encoding="utf-8")) if args.settings.is_file() else {}
+    pace = Pace(**chosen[kind.__name__]) if kind.__name__ in chosen else None
+    given = rule_arguments(args.data, args.root, path, seed, pace, args.precision)
     images, epochs = QUICK[args.data] if args.quick else (None, args.epochs)
     given += ["--data.train_images", str(images)] if images else []
     return given + (["--trainer.max_epochs", str(epochs)] if epochs else [])
+
+
+def rule_arguments(data: str, root: str, path: str, seed: int, pace: Pace | None, precision: str) -> list[str]:
+    """What `plasticode fit` is told to train a rule with one seed on a data set's own network."""
+    config = f"{data}{'_spiking' if rule_classes()[path].facts.spiking else ''}.yaml"
+    given = ["--config", str(CONFIGS / config), "--data.root", root, "--model.rule", path]
+    given += ["--model.rule.seed", str(seed), "--model.network.seed", str(seed), "--data.seed", str(seed)]
+    given += ["--model.pace", json.dumps(asdict(pace))] if pace else []
+    return [*given, "--trainer.precision", precision]
 
 
 def tested(run: Path) -> dict[str, Any]:

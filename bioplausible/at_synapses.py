@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from .layer import Layer
@@ -27,7 +28,9 @@ def at_synapses(layers: Iterable[Layer], visit: Visitor) -> Iterator[None]:
 
     hooks = [synapse.register_forward_hook(hook) for layer in layers for synapse in layer.synapses]
     try:
-        yield
+        # A compiled layer would keep the first visitor that it met.
+        with torch.compiler.set_stance("force_eager"):
+            yield
     finally:
         for handle in hooks:
             handle.remove()

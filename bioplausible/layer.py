@@ -150,7 +150,8 @@ class Trace:
 
 
 def add_gradient(parameter: Tensor, gradient: Tensor) -> None:
-    """Add to `.grad`: gradients of several passes, or of several batches, sum."""
+    """Add to `.grad`: gradients of several passes, or of several batches, sum, in the parameter's own precision."""
+    gradient = gradient.to(parameter.dtype)
     parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
 
 

@@ -61,6 +61,13 @@ class Network(Remembered, nn.Module):
             x = traces[-1].y
         return traces
 
+    def compile_layers(self, backend: str = "inductor") -> None:
+        """Have torch.compile make every layer's pass; the layers' boundaries, which rules work at, stay."""
+        # Rules may go back through one pass twice (predictive coding does): its buffers are not to be given away.
+        torch._functorch.config.donated_buffer = False  # type: ignore[attr-defined]  # torch's own switch
+        for layer in self:
+            layer.compile(backend=backend)
+
     def shapes(self) -> list[tuple[int, ...]]:
         """Shape of one sample's output at every layer; they are looked at once."""
         if self._shapes is None:

@@ -42,6 +42,9 @@ class RuleFacts:
         see half a batch each, do not give the update of one.
     online_only
         It changes weights within a pass, sample by sample; labelled so, and exempt from distributed training.
+    full_precision
+        Its update rests on what mixed precision would lose, a difference of nearly equal passes or the crossing of a
+        threshold: it is left off.
     spiking
         It reads spikes, and runs on spiking networks only; other rules do not run there.
     cost
@@ -55,6 +58,7 @@ class RuleFacts:
     equals_backprop: bool = False
     reads_batch: bool = False
     online_only: bool = False
+    full_precision: bool = False
     spiking: bool = False
     cost: str = "1"
 
@@ -128,6 +132,18 @@ class LearningRule(Remembered, nn.Module, ABC):
         found: Tensor = network(x)
         return found
 
+    def states(self, network: Network, x: Tensor) -> list[Tensor]:
+        """Activities (batch ...) of each population once the rule has inferred without a target, from the input on.
+
+        They are the layers' outputs in a forward pass; the last are the readout's scores. Rules whose inference is
+        their own give what it ends in.
+        """
+        found = []
+        for layer in network:
+            x = layer(x)
+            found.append(x)
+        return found
+
     @abstractmethod
     def assign_gradients(self, network: Network, x: Tensor, target: Tensor) -> Tensor:
         """Add a descent direction to `.grad` of every parameter that the rule trains, and return the loss (a scalar).
@@ -139,6 +155,11 @@ class LearningRule(Remembered, nn.Module, ABC):
         target
             Class ids (batch) or, for sequences, (batch time).
         """
+
+    def precision(self, device: str) -> torch.autocast:
+        """Where a step is made: what is around it, but full precision for a rule that needs it."""
+        asked = torch.is_autocast_enabled(device)
+        return torch.autocast(device, enabled=asked and not self.facts.full_precision)
 
     def after_step(self, network: Network) -> None:
         """What follows the optimiser's step: norms restored, thresholds moved. Nothing for most rules."""

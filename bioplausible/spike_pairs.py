@@ -42,7 +42,7 @@ def pair_sums(
     met = (counted @ pre)[sample, place]
     if share is not None:
         met = met * share[sample, None]
-    return pre.new_zeros(post.shape[2], pre.shape[2]).index_add_(0, neuron, met)
+    return pre.new_zeros(post.shape[2], pre.shape[2]).index_add_(0, neuron, met.to(pre))
 
 
 def causal(post: Tensor, pre: Tensor, per_step: float) -> Float[Tensor, "spike time"]:

@@ -124,13 +124,13 @@ class ConvSynapse(Synapse):
         return found
 
     def transpose(self, error: Tensor, x: Tensor, weight: Tensor | None = None) -> Tensor:
-        weight = self.weight if weight is None else weight
+        weight = (self.weight if weight is None else weight).to(error)  # autocast passes this function by
         found: Tensor = conv2d_input(x.shape, weight, error, *self.shape)  # type: ignore[no-untyped-call]  # torch's
         return found
 
     def correlate(self, x: Tensor, error: Tensor) -> tuple[Tensor, Tensor | None]:
         found: Tensor = conv2d_weight(  # type: ignore[no-untyped-call]  # torch's
-            x, self.weight.shape, error, *self.shape
+            x.to(error), self.weight.shape, error, *self.shape
         )
         return found, None if self.bias is None else error.sum((0, 2, 3))
 
@@ -154,7 +154,7 @@ class EmbeddingSynapse(Synapse):
 
     def correlate(self, x: Tensor, error: Tensor) -> tuple[Tensor, Tensor | None]:
         found = torch.zeros_like(self.weight)
-        return found.index_add(0, x.flatten(), error.flatten(0, -2)), None
+        return found.index_add(0, x.flatten(), error.flatten(0, -2).to(found)), None
 
 
 class _LinearReturn(torch.autograd.Function):

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from .at_synapses import at_synapses
 from .network import Network
 from .synapse import Synapse
 
@@ -15,15 +14,9 @@ def synapse_inputs(network: Network) -> dict[Synapse, Tensor]:
     """The input (1 ...) of each synapse for a blank input of the network; of its first use where it has several."""
     found: dict[Synapse, Tensor] = {}
 
-    def look(synapse: nn.Module, inputs: tuple[Any, ...]) -> None:
-        assert isinstance(synapse, Synapse)
-        found.setdefault(synapse, inputs[0])
+    def look(synapse: Synapse, presynaptic: Tensor, drive: Tensor) -> None:
+        found.setdefault(synapse, presynaptic)
 
-    hooks = [synapse.register_forward_pre_hook(look) for layer in network for synapse in layer.synapses]
-    try:
-        with torch.no_grad():
-            network.blank_pass()
-    finally:
-        for hook in hooks:
-            hook.remove()
+    with torch.no_grad(), at_synapses(network, look):
+        network.blank_pass()
     return found

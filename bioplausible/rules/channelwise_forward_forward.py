@@ -75,6 +75,12 @@ class ChannelwiseForwardForward(LearningRule):
         n_classes = network.shapes()[-1][-1]
         return torch.stack([self.sharpness * class_goodness(y, n_classes) for y in outputs]).sum(0)
 
+    def states(self, network: Network, x: Tensor) -> list[Tensor]:
+        """Each layer given the one below without its length; the readout's last, whether it is trained or not."""
+        *hidden, last = network
+        outputs = outputs_without_length(hidden, x)
+        return [*outputs, last(without_length(outputs[-1]))]
+
     def assign_gradients(self, network: Network, x: Tensor, target: Tensor) -> Tensor:
         *hidden, last = network
         n_classes = network.shapes()[-1][-1]

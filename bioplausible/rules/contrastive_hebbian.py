@@ -50,6 +50,7 @@ class ContrastiveHebbian(LearningRule):
         name="contrastive Hebbian learning",
         paper="Movellan 1991; Xie & Seung 2003, doi:10.1162/089976603762552988",
         family="energy-based",
+        full_precision=True,
         cost="4 T / 3, less the first layer's share, whose drive stands",
     )
     residual: Tensor | None = None
@@ -71,6 +72,12 @@ class ContrastiveHebbian(LearningRule):
     @torch.no_grad()
     def infer(self, network: Network, x: Tensor) -> Tensor:
         return self._at_rest(self._fed_forward(network, x)).traces[-1].y
+
+    @torch.no_grad()
+    def states(self, network: Network, x: Tensor) -> list[Tensor]:
+        """The free phase at rest; of the output its scores, before its activation."""
+        free = self._at_rest(self._fed_forward(network, x))
+        return [*free.states[:-1], free.traces[-1].y]
 
     @torch.no_grad()
     def assign_gradients(self, network: Network, x: Tensor, target: Tensor) -> Tensor:

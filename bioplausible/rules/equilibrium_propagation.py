@@ -65,6 +65,7 @@ class EquilibriumPropagation(LearningRule):
         name="equilibrium propagation",
         paper="Scellier & Bengio 2017, doi:10.3389/fncom.2017.00024; Laborieux et al. 2021, 10.3389/fnins.2021.633674",
         family="energy-based",
+        full_precision=True,
         published=frozenset({"C1", "C3"}),
         cost="2 (T1 + 2 T2) / 3, less the first layer's share, whose drive stands",
     )
@@ -103,6 +104,12 @@ class EquilibriumPropagation(LearningRule):
         output = output_of(network, self.feedback(network))
         return output.scores(self.relaxed(output, x))
 
+    def states(self, network: Network, x: Tensor) -> list[Tensor]:
+        """The free phase at rest, and the scores, where a readout outside the state gives them."""
+        output = output_of(network, self.feedback(network))
+        free = self.relaxed(output, x)
+        return [*free.states[: len(network) - 1], output.scores(free)]
+
     @torch.no_grad()
     def assign_gradients(self, network: Network, x: Tensor, target: Tensor) -> Tensor:
         output = output_of(network, self.feedback(network))
@@ -135,6 +142,7 @@ class EquilibriumPropagationSeparateWeights(EquilibriumPropagation):
         name="equilibrium propagation, separate backward weights",
         paper="Laborieux et al. 2021, doi:10.3389/fnins.2021.633674; Kolen & Pollack 1994",
         family="energy-based",
+        full_precision=True,
         published=frozenset({"C1", "C3"}),
         cost="2 (T1 + 2 T2) / 3, less the first layer's share, whose drive stands",
     )

@@ -96,6 +96,15 @@ class ForwardForward(LearningRule):
         goodness = torch.stack([self.sharpness(y) * mean_square(y) for y in outputs[1:] or outputs])
         return goodness.sum(0).view(len(x), n_classes)
 
+    def states(self, network: Network, x: Tensor) -> list[Tensor]:
+        """Activities under a neutral label, which favours no class; the readout's last, whether it is trained or not.
+
+        Each layer is given the one below without its length; its own length is left.
+        """
+        *hidden, last = network
+        outputs = outputs_without_length(hidden, self.labelled(x, self._neutral(x, network.shapes()[-1][-1])))
+        return [*outputs, last(without_length(outputs[-1]))]
+
     def assign_gradients(self, network: Network, x: Tensor, target: Tensor) -> Tensor:
         *hidden, last = network
         n_classes = network.shapes()[-1][-1]

@@ -55,6 +55,7 @@ class NodePerturbation(LearningRule):
         name="node perturbation",
         paper="Williams 1992, doi:10.1007/BF00992696; Dalm et al. 2023, arXiv 2310.00965",
         family="perturbation",
+        full_precision=True,
         published=frozenset({"C2"}),
         cost="3 / (3 - s), s: the first layer's share of a forward pass; decorrelated, n / u more, n inputs to u units",
     )

@@ -49,6 +49,7 @@ class PredictiveCoding(LearningRule):
         paper="Whittington & Bogacz 2017, doi:10.1162/NECO_a_00949",
         family="predictive coding",
         published=frozenset({"C2"}),
+        full_precision=True,  # errors are activities less predictions: bf16 cost 1.5 points on MNIST
         cost="2 (T + 1) / 3, less the first layer's share, whose prediction stands",
     )
 

@@ -69,6 +69,7 @@ class RewardModulatedStdp(LearningRule):
         name="reward-modulated STDP",
         paper="Florian 2007, doi:10.1162/neco.2007.19.6.1468; Mozafari et al. 2019, doi:10.1016/j.patcog.2019.05.015",
         family="STDP",
+        full_precision=True,
         spiking=True,
         cost="T (1 + k / n) / 2, T time steps, k spikes of n neurons a sample, beside one layer's backprop",
     )
@@ -105,6 +106,13 @@ class RewardModulatedStdp(LearningRule):
         """Scores of the classes (batch class), by which the rule also decides in training."""
         assert isinstance(network, SpikingNetwork)
         return network.scored(x, partial(self.decide, network.votes))
+
+    def states(self, network: Network, x: Tensor) -> list[Tensor]:
+        """Spike counts of the neurons (batch neuron) in a presentation, and the scores."""
+        assert isinstance(network, SpikingNetwork)
+        counts, votes = len(network.layer.synapse.weight), network.votes
+        found = network.scored(x, lambda spikes: torch.cat([spikes.sum(1), self.decide(votes, spikes)], 1))
+        return [found[:, :counts], found[:, counts:]]
 
     def assign_gradients(self, network: Network, x: Tensor, target: Tensor) -> Tensor:
         assert isinstance(network, SpikingNetwork)

@@ -80,6 +80,11 @@ class SoftHebb(LearningRule):
         with _norms(network, learning=False):
             return super().infer(network, x)
 
+    def states(self, network: Network, x: Tensor) -> list[Tensor]:
+        """The layers' outputs, standardised by what is remembered."""
+        with _norms(network, learning=False):
+            return super().states(network, x)
+
     @torch.no_grad()
     def assign_gradients(self, network: Network, x: Tensor, target: Tensor) -> Tensor:
         learning = self.hidden_steps is None or self._step < self.hidden_steps

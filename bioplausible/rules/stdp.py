@@ -45,6 +45,7 @@ class Stdp(LearningRule):
         name="STDP",
         paper="Diehl & Cook 2015, doi:10.3389/fncom.2015.00099",
         family="STDP",
+        full_precision=True,
         spiking=True,
         cost="T (1 + 2 k / n) / 2, T time steps, k spikes of n neurons a sample, beside one layer's backprop",
     )
@@ -73,6 +74,12 @@ class Stdp(LearningRule):
         assert isinstance(network, SpikingNetwork)
         weight = network.layer.synapse.weight
         self.record = SpikeRecord(len(network.votes.shown), len(weight)).to(weight)
+
+    def states(self, network: Network, x: Tensor) -> list[Tensor]:
+        """Spike counts of the neurons (batch neuron) in a presentation, and the scores."""
+        assert isinstance(network, SpikingNetwork)
+        counts = network.scored(x, lambda spikes: spikes.sum(1))
+        return [counts, counts @ network.votes.weights.to(counts)]
 
     def assign_gradients(self, network: Network, x: Tensor, target: Tensor) -> Tensor:
         assert isinstance(network, SpikingNetwork)

@@ -51,6 +51,7 @@ class WeightPerturbation(LearningRule):
         name="weight perturbation",
         paper="Jabri & Flower 1992, doi:10.1109/72.105429",
         family="perturbation",
+        full_precision=True,
         published=frozenset({"C2"}),
         cost="4 / (3 - s), s: the first layer's share of a forward pass; one-sided, 3 / (3 - s)",
     )

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 import torch
 from plasticode.bioplausible.architectures import NONLINEARITIES
-from plasticode.bioplausible.check import Trial, check_learning_rule
+from plasticode.bioplausible.check import check_learning_rule
 from plasticode.bioplausible.network import Network
 from plasticode.bioplausible.recipe import make
 from plasticode.bioplausible.rule import LearningRule
@@ -19,6 +19,7 @@ from plasticode.bioplausible.rules.node_perturbation import NodePerturbation
 from plasticode.bioplausible.rules.predictive_coding import FixedPredictionPredictiveCoding, PredictiveCoding
 from plasticode.bioplausible.rules.sign_symmetry import SignSymmetry
 from plasticode.bioplausible.synapse import EmbeddingSynapse
+from plasticode.bioplausible.trial import Trial
 from plasticode.bioplausible.zoo import SMALL
 from plasticode.datasets.errors import WrongArgument
 from torch import Tensor

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from plasticode.bioplausible.check import clear, gradients
 from plasticode.bioplausible.network import Network
 from plasticode.bioplausible.rule import LearningRule
 from plasticode.bioplausible.rules.backprop import Backprop
+from plasticode.bioplausible.trial import clear, gradients
 from torch import Tensor
 
 CALLS, REPEATS = 40, 40

@@ -7,13 +7,14 @@ from collections.abc import Callable
 import pytest
 import torch
 from plasticode.bioplausible.architectures import MLP
-from plasticode.bioplausible.check import check_learning_rule, gradients
+from plasticode.bioplausible.check import check_learning_rule
 from plasticode.bioplausible.layer import Block, Layer
 from plasticode.bioplausible.network import Network
 from plasticode.bioplausible.rules.backprop import Backprop
 from plasticode.bioplausible.rules.dendritic_localized_learning import DendriticLocalizedLearning
 from plasticode.bioplausible.rules.feedback_alignment import FeedbackAlignment
 from plasticode.bioplausible.synapse import ConvSynapse, LinearSynapse
+from plasticode.bioplausible.trial import gradients
 from plasticode.datasets.errors import WrongArgument
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, linear
@@ -164,7 +165,7 @@ def test_feedback_learns_at_its_share_of_the_rate_and_does_not_decay() -> None:
 @pytest.mark.parametrize("case", [dense, convolutional])
 def test_it_keeps_every_promise_of_a_rule(case: Callable[[], Case], rate: float) -> None:
     outcomes = check_learning_rule(lambda: DendriticLocalizedLearning(rate), lambda: bound(case)[1][0])
-    assert [outcome.skipped for outcome in outcomes] == [None] * len(outcomes)
+    assert {outcome.skipped for outcome in outcomes} <= {None, "reads no images"}
 
 
 class Pair(Block):

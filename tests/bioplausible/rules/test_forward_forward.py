@@ -162,7 +162,8 @@ def test_the_readout_learns_from_a_neutral_label_by_the_delta_rule(mlp, batch_fo
     "options", [{"mean": True}, {"hard": True}, {"readout": True}, {"hard": True, "readout": True}]
 )
 def test_every_option_keeps_the_promises_of_a_rule(options) -> None:
-    assert all(outcome.skipped is None for outcome in check_learning_rule(lambda: ForwardForward(**options)))
+    outcomes = check_learning_rule(lambda: ForwardForward(**options))
+    assert {outcome.skipped for outcome in outcomes} <= {None, "reads no images"}
 
 
 def test_it_learns_what_it_is_shown() -> None:

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 from plasticode.bioplausible.architectures import CNN, MLP
-from plasticode.bioplausible.check import check_learning_rule, clear
+from plasticode.bioplausible.check import check_learning_rule
 from plasticode.bioplausible.layer import Layer
 from plasticode.bioplausible.network import Network
 from plasticode.bioplausible.rules.hebbian import Oja, Sanger
 from plasticode.bioplausible.synapse import ConvSynapse, EmbeddingSynapse, LinearSynapse
+from plasticode.bioplausible.trial import clear
 from plasticode.datasets.errors import WrongArgument
 from torch import Tensor, nn
 

@@ -143,7 +143,7 @@ def test_it_learns_a_way_back_that_brings_backprop_s_errors() -> None:
 @pytest.mark.parametrize("case", [dense, convolutional])
 def test_it_keeps_every_promise_of_a_rule(case: Callable[[], Case]) -> None:
     outcomes = check_learning_rule(lambda: LocalDifferenceReconstruction(samples=2), lambda: bound(case)[1][0])
-    assert [outcome.skipped for outcome in outcomes] == [None] * len(outcomes)
+    assert {outcome.skipped for outcome in outcomes} <= {None, "reads no images"}
 
 
 @pytest.mark.parametrize("arguments", [{"step": 0.0}, {"noise": 0.0}, {"samples": 0}])

@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 from plasticode.bioplausible.architectures import CNN, MLP
-from plasticode.bioplausible.check import check_learning_rule, clear, gradients
+from plasticode.bioplausible.check import check_learning_rule
 from plasticode.bioplausible.layer import Block, Layer
 from plasticode.bioplausible.network import Network
 from plasticode.bioplausible.objective import SquaredError
 from plasticode.bioplausible.rules.node_perturbation import NodePerturbation
 from plasticode.bioplausible.synapse import EmbeddingSynapse, LinearSynapse
+from plasticode.bioplausible.trial import clear, gradients
 from plasticode.datasets.errors import WrongArgument
 from torch import Tensor, nn
 

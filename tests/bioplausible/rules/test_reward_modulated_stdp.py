@@ -29,9 +29,8 @@ def presented(rule, network, n=5):
 
 @pytest.mark.parametrize("decision", ["count", "first_spike"])
 def test_it_keeps_the_promises_of_every_rule(decision):
-    assert all(
-        outcome.skipped is None for outcome in check_learning_rule(partial(RewardModulatedStdp, decision), spiking)
-    )
+    outcomes = check_learning_rule(partial(RewardModulatedStdp, decision), spiking)
+    assert {outcome.skipped for outcome in outcomes} <= {None, "has no derivative", "reads no images"}
 
 
 @pytest.mark.parametrize("lag", [-30, -3, 0, 3, 30])

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 from plasticode.bioplausible.architectures import CNN, MLP
-from plasticode.bioplausible.check import check_learning_rule, clear
+from plasticode.bioplausible.check import check_learning_rule
 from plasticode.bioplausible.rules.soft_hebb import SoftHebb, increment
 from plasticode.bioplausible.soft_hebb_network import SoftHebbNetwork, Triangle
 from plasticode.bioplausible.synapse import ConvSynapse, LinearSynapse
+from plasticode.bioplausible.trial import clear
 from plasticode.datasets.errors import WrongArgument
 
 

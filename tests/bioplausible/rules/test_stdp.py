@@ -34,7 +34,8 @@ def update(rule, network, x, target, step=0, share=(0, 1)):
 
 
 def test_it_keeps_the_promises_of_every_rule():
-    assert all(outcome.skipped is None for outcome in check_learning_rule(Stdp, spiking))
+    outcomes = check_learning_rule(Stdp, spiking)
+    assert {outcome.skipped for outcome in outcomes} <= {None, "has no derivative", "reads no images"}
 
 
 @pytest.mark.parametrize("mu", [0.0, 1.0])

@@ -7,12 +7,13 @@ import copy
 import pytest
 import torch
 from plasticode.bioplausible.architectures import CNN, MLP
-from plasticode.bioplausible.check import check_learning_rule, clear, gradients
+from plasticode.bioplausible.check import check_learning_rule
 from plasticode.bioplausible.layer import Layer
 from plasticode.bioplausible.network import Network
 from plasticode.bioplausible.objective import SquaredError
 from plasticode.bioplausible.rules.weight_perturbation import WeightPerturbation
 from plasticode.bioplausible.synapse import EmbeddingSynapse, LinearSynapse
+from plasticode.bioplausible.trial import clear, gradients
 from plasticode.datasets.errors import WrongArgument
 from torch import Tensor, nn
 
