@@ -95,7 +95,7 @@ def draw(axis: Any, log: pd.DataFrame, name: str) -> None:
     columns = [column for column in log if column.startswith("monitor/angle_to_backprop/")]
     for column in columns:
         values = log[column].dropna()
-        label = f"layer {int(column.rpartition('/')[2]) + 1}"
+        label = f"layer {column.rpartition('/')[2]}"
         axis.plot(range(len(values)), values, marker="o", markersize=3, label=label)
     axis.axhline(90, color="grey", linewidth=0.8, linestyle="--")
     axis.set(title=name, xlabel="epoch", ylabel="angle to backprop (degrees)", ylim=(0, 125))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from rich.console import Console
 from rich.table import Table
 
@@ -42,23 +44,28 @@ def print_card(audit: Audit, reference: Audit, console: Console) -> None:
 
 def _table_of_layers(audit: Audit) -> Table:
     table = Table("layer", "grade", "other layers' forward weights", "own weights", "weights above", "target", "batch")
-    for i, layer in enumerate(audit.layers):
+    for number, layer in enumerate(audit.layers, 1):
         table.add_row(
-            str(i) if i < len(audit.layers) - 1 else f"{i} (readout)",
+            str(number) if number < len(audit.layers) else f"{number} (readout)",
             layer.grade,
             _transport(layer),
             _yes(layer.own_weights),
-            ", ".join(map(str, layer.above)) or "-",
+            _numbers(layer.above) or "-",
             "a scalar" if layer.scalar_target else _yes(layer.target),
             _yes(layer.other_samples),
         )
     return table
 
 
+def _numbers(layers: Iterable[int]) -> str:
+    """Layers as the card counts them, from 1."""
+    return ", ".join(str(i + 1) for i in layers)
+
+
 def _transport(layer: LayerReading) -> str:
     if not layer.transported:
         return "-"
-    return f"{', '.join(map(str, layer.transported))}{' (signs only)' if layer.signs_only else ''}"
+    return f"{_numbers(layer.transported)}{' (signs only)' if layer.signs_only else ''}"
 
 
 def _table_of_criteria(audit: Audit) -> Table:

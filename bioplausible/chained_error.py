@@ -1,4 +1,4 @@
-"""Errors that return from layer to layer through feedback weights: what the alignment rules have in common.
+"""Errors that return from layer to layer through feedback weights: what backprop and alignment rules have in common.
 
 e_{l-1} = B_l (phi'(a_l) e_l), dW_l = (phi'(a_l) e_l) x_l^T, from e_L = dL/dy_L on. The rules differ in B alone.
 """
@@ -18,7 +18,9 @@ def returns_errors(network: Network) -> list[bool]:
     return [i > 0 or not layer.plain for i, layer in enumerate(network)]
 
 
-def chain_errors(network: Network, x: Tensor, target: Tensor, feedback: Sequence[Feedback]) -> Tensor:
+def chain_errors(
+    network: Network, x: Tensor, target: Tensor, feedback: Sequence[Feedback | None] | None = None
+) -> Tensor:
     """Add to every `.grad` what errors ask that return through `feedback`; the loss (a scalar).
 
     Parameters
@@ -26,13 +28,12 @@ def chain_errors(network: Network, x: Tensor, target: Tensor, feedback: Sequence
     x, target
         Inputs (batch ...) and class ids (batch ...).
     feedback
-        A weight in the forward weight's shape for each synapse of each layer.
+        A weight in the forward weight's shape for each synapse of each layer; by default errors return through the
+        forward weights themselves, which is backprop.
     """
-    # Given feedback, torch would compute the error at the input of the first layer, the widest, for nobody.
-    used = [weights if needed else None for weights, needed in zip(feedback, returns_errors(network), strict=True)]
-    traces = network.record(x, used)
+    traces = network.record(x, feedback)
     error: Tensor | None = network.objective.error(traces[-1].y, target)
     for trace in reversed(traces):
-        assert error is not None
-        error = trace.pull_back(error, to_input=trace is not traces[0])
+        assert error is not None  # only the first layer returns none
+        error = trace.pull_back(error)
     return network.objective.loss(traces[-1].y, target)

@@ -13,15 +13,15 @@ PROBE = 0  # the step whose random numbers a look uses: always the same
 
 
 def monitor(rule: LearningRule, network: Network, x: Tensor, target: Tensor) -> dict[str, float]:
-    """Values by name, `monitor/<what>/<layer>`; rule and network may be changed, so give copies."""
-    norms = {f"weight_norm/{i}": layer.synapses[0].weight.norm().item() for i, layer in enumerate(network)}
-    dead = {f"dead_units/{i}": share for i, share in enumerate(dead_units(network, x))}
+    """Values by name, `monitor/<what>/<layer>`, layers from 1; rule and network may be changed, so give copies."""
+    norms = {f"weight_norm/{i}": layer.synapses[0].weight.norm().item() for i, layer in enumerate(network, 1)}
+    dead = {f"dead_units/{i}": share for i, share in enumerate(dead_units(network, x), 1)}
     feedback = rule.feedback(network)
     angles = {} if feedback is None else feedback_angle(network, feedback)
     rule.begin_step(PROBE)
-    found = {**norms, **dead, **{f"feedback_angle/{i}": v for i, v in angles.items()}}
+    found = {**norms, **dead, **{f"feedback_angle/{i + 1}": v for i, v in angles.items()}}
     if not network.spiking:  # spikes have no derivative to compare with
-        found |= {f"angle_to_backprop/{i}": v for i, v in angle_to_backprop(rule, network, x, target).items()}
+        found |= {f"angle_to_backprop/{i + 1}": v for i, v in angle_to_backprop(rule, network, x, target).items()}
     return {f"monitor/{name}": value for name, value in found.items()}
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from ..chained_error import chain_errors
 from ..network import Network
 from ..rule import LearningRule, RuleFacts
 
@@ -24,9 +25,4 @@ class Backprop(LearningRule):
     )
 
     def assign_gradients(self, network: Network, x: Tensor, target: Tensor) -> Tensor:
-        traces = network.record(x)
-        error: Tensor | None = network.objective.error(traces[-1].y, target)
-        for trace in reversed(traces):
-            assert error is not None
-            error = trace.pull_back(error)
-        return network.objective.loss(traces[-1].y, target)
+        return chain_errors(network, x, target)

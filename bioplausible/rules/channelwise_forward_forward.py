@@ -58,11 +58,11 @@ class ChannelwiseForwardForward(LearningRule):
             return "it has no hidden layer"
         for i, (layer, shape) in enumerate(zip(network, hidden, strict=False)):
             if not layer.plain:
-                return f"layer {i} is a block of several synapses, and the rule needs one synapse a layer"
+                return f"layer {i + 1} is a block of several synapses, and the rule needs one synapse a layer"
             if len(shape) not in (1, 3):
-                return f"layer {i} has output {shape}: its axes are neither units nor channels with places"
+                return f"layer {i + 1} has output {shape}: its axes are neither units nor channels with places"
             if shape[0] < n_classes:
-                return f"layer {i} has {shape[0]} channels, too few to divide among {n_classes} classes"
+                return f"layer {i + 1} has {shape[0]} channels, too few to divide among {n_classes} classes"
         return None
 
     def infer(self, network: Network, x: Tensor) -> Tensor:

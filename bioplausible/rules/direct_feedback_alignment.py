@@ -35,7 +35,7 @@ class DirectFeedbackAlignment(LearningRule):
         *hidden, (*places, _) = network.shapes()
         for i, shape in enumerate(hidden):
             if shape[: len(places)] != tuple(places):
-                return f"layer {i} has output {shape}, which does not keep the readout's places {tuple(places)}"
+                return f"layer {i + 1} has output {shape}, which does not keep the readout's places {tuple(places)}"
         return None
 
     def bind(self, network: Network) -> None:

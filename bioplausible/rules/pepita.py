@@ -47,7 +47,7 @@ class Pepita(LearningRule):
     def reason_against(self, network: Network) -> str | None:
         for i, layer in enumerate(network):
             if not layer.plain:
-                return f"layer {i} is a block of several synapses, and the rule needs one synapse a layer"
+                return f"layer {i + 1} is a block of several synapses, and the rule needs one synapse a layer"
         if isinstance(network.layers[0].synapses[0], EmbeddingSynapse):  # type: ignore[index]  # a Layer
             return "its inputs are ids, to which no error can be added"
         if len(network.shapes()[-1]) > 1:

@@ -81,7 +81,7 @@ def test_equal_goodness_costs_the_log_of_the_number_of_classes() -> None:
 
 
 def test_a_hidden_layer_with_fewer_channels_than_classes_is_refused_with_the_reason() -> None:
-    with pytest.raises(WrongArgument, match="layer 1 has 4 channels, too few to divide among 5 classes"):
+    with pytest.raises(WrongArgument, match="layer 2 has 4 channels, too few to divide among 5 classes"):
         ChannelwiseForwardForward().bind(MLP((7, 6, 4, 5)))
 
 

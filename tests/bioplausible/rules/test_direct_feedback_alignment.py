@@ -136,7 +136,7 @@ def test_a_direct_matrix_keeps_the_error_s_norm_on_average() -> None:
 def test_a_layer_without_the_readout_s_places_is_refused_with_the_reason() -> None:
     network = Network([Layer(LinearSynapse(4, 6)), Layer(LinearSynapse(3, 2), before=nn.Unflatten(-1, (2, 3)))], (4,))
     with pytest.raises(
-        WrongArgument, match=r"layer 0 has output \(6,\), which does not keep the readout's places \(2,\)"
+        WrongArgument, match=r"layer 1 has output \(6,\), which does not keep the readout's places \(2,\)"
     ):
         bound(network)
 

@@ -184,7 +184,7 @@ def test_it_learns_what_it_is_shown() -> None:
 @pytest.mark.parametrize(
     ("network", "reason"),
     [
-        (CNN((1, 8, 8), (4,), (3,), ("max",), 6, 3), "layer 0 is not fully connected"),
+        (CNN((1, 8, 8), (4,), (3,), ("max",), 6, 3), "layer 1 is not fully connected"),
         (MLP((5, 3)), "no hidden layer"),
         (MLP((2, 4, 3)), "its input has 2 features, too few to write 3 classes into"),
         (Network([Layer(LinearSynapse(4, 6)), Layer(LinearSynapse(6, 2))], (5, 4)), "its readout speaks at several"),
