@@ -64,7 +64,7 @@ class Network(Remembered, nn.Module):
     def compile_layers(self, backend: str = "inductor") -> None:
         """Have torch.compile make every layer's pass; the layers' boundaries, which rules work at, stay."""
         # Rules may go back through one pass twice (predictive coding does): its buffers are not to be given away.
-        torch._functorch.config.donated_buffer = False  # type: ignore[attr-defined]  # torch's own switch
+        torch._functorch.config.donated_buffer = False
         for layer in self:
             layer.compile(backend=backend)
 

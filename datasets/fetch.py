@@ -1,7 +1,7 @@
 """Brings the files of a data set over HTTPS: plans, shows the plan, and transfers what can be verified.
 
-A data set (a study or an image collection) that lies somewhere public says so with the class methods of `Fetchable`;
-the others name where to get them by hand.
+A data set (a study, a study of images, an image collection) that lies somewhere public says so with the class methods
+of `Fetchable`; the others name where to get them by hand.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ LOCK = ".plasticode-fetch.lock"
 
 
 class Fetchable(Protocol):
-    """What a `Study` adds when its files lie somewhere public; every `ImageCollection` has it."""
+    """What a `Study` adds when its files lie somewhere public; image collections and studies of images have it."""
 
     url: ClassVar[str]
 
@@ -144,7 +144,11 @@ def _fetchable(name: str) -> type[Fetchable]:
     if name in image_names():
         return image_class(name)
     if name not in study_names():
-        known = ", ".join([*study_names(), *image_names()])
+        from .image_study import image_study_class, image_study_names  # rsatoolbox takes 2 s to import
+
+        if name in image_study_names():
+            return image_study_class(name)
+        known = ", ".join([*study_names(), *image_study_names(), *image_names()])
         raise MissingData(f"no study or image collection named {name!r}", "fetch", f"Choose one of: {known}.")
     study = study_class(name)
     if not hasattr(study, "remote_files"):

@@ -85,18 +85,27 @@ class Localizer(Study):
     @cached_property
     def _blocks(self) -> tuple[Word, ...]:
         """One word per block: images of one category that follow each other without a pause."""
-        events = _read_events(self.events)
+        events = read_events(self.events)
         start, end = events["onset"], events["onset"] + events["duration"]
-        begins = (events["trial_type"] != events["trial_type"].shift()) | (start - end.shift() > PAUSE)
-        blocks = pd.DataFrame({"text": events["trial_type"], "start": start, "end": end}).groupby(begins.cumsum())
+        blocks = pd.DataFrame({"text": events["trial_type"], "start": start, "end": end}).groupby(block_numbers(events))
         return tuple(
             Word(str(block["text"].iloc[0]), float(block["start"].iloc[0]), float(block["end"].max()))
             for _, block in blocks
         )
 
 
-def _read_events(path: Path) -> pd.DataFrame:
-    """onset and duration in s and trial_type, in the order of onset."""
+def block_numbers(events: pd.DataFrame) -> pd.Series[int]:
+    """Number of the block, from 1, to which each event belongs; a block ends with its category or with a pause."""
+    pause = events["onset"] - (events["onset"] + events["duration"]).shift()
+    begins = (events["trial_type"] != events["trial_type"].shift()) | (pause > PAUSE)
+    return begins.astype(int).cumsum()
+
+
+def read_events(path: Path) -> pd.DataFrame:
+    """onset and duration in s and trial_type, one row per image in the order of onset.
+
+    Raises `MissingData` without the file or a column, `BrokenData` where a time is not a number.
+    """
     if not path.is_file():
         raise MissingData("no events of the localizer", path, "Give --root the folder with events.tsv.")
     table = pd.read_csv(path, sep="\t", dtype={"trial_type": str})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import struct
 from collections.abc import Sequence
 from pathlib import Path
@@ -140,11 +139,3 @@ class IdxFolder:
 @pytest.fixture
 def idx_folder(tmp_path: Path) -> IdxFolder:
     return IdxFolder(tmp_path / "images")
-
-
-@pytest.fixture
-def real_data() -> Path:
-    """Folder of real recordings; the test is skipped where $PLASTICODE_DATA is not set."""
-    if "PLASTICODE_DATA" not in os.environ:
-        pytest.skip("PLASTICODE_DATA does not name a folder of real recordings")
-    return Path(os.environ["PLASTICODE_DATA"])
