@@ -11,7 +11,7 @@ from typing import NoReturn
 from . import __version__
 from .datasets.errors import PlasticodeError
 
-DECODING, BIOPLAUSIBLE = ".decoding.commands", ".bioplausible.commands"
+DECODING, BIOPLAUSIBLE, ANALYSIS = ".decoding.commands", ".bioplausible.commands", ".analysis"
 # verb: (module with `<verb>_arguments` and `<verb>_run`, help)
 VERBS = {
     "demo": (DECODING, "the whole chain, from recordings to report"),
@@ -22,13 +22,15 @@ VERBS = {
     "decode": (DECODING, "write the text of stories that a run never saw"),
     "evaluate": (DECODING, "score a run on stories that it never saw"),
     "report": (DECODING, "one page with tables and pictures"),
+    "rsa": (f"{ANALYSIS}.commands", "hold networks against recordings of people who saw the same stimuli"),
+    "compare-rules": (f"{ANALYSIS}.compare_rules_command", "train rules on networks, then hold them against a brain"),
     "rules": (BIOPLAUSIBLE, "every learning rule: where it runs, what it reads, what it costs"),
     "audit": (BIOPLAUSIBLE, "what a rule's updates read, measured"),
     "prepare": (".datasets.prepare_command", "clean recordings once, into the cache"),
     "fetch": (".datasets.fetch_command", "bring a study's recordings"),
     "sys-info": (DECODING, "versions and hardware, for a bug report"),
 }
-PASS_ON = {"fit", "validate", "test", "predict"}  # their other arguments are LightningCLI's
+PASS_ON = {"fit", "validate", "test", "predict", "rsa"}  # their other arguments are those of jsonargparse
 
 
 class Parser(argparse.ArgumentParser):

@@ -13,7 +13,7 @@ from jaxtyping import Int
 from rsatoolbox.data import Dataset
 
 from ..datasets.errors import BrokenData
-from .patterns import Patterns, as_tensor
+from .pattern_blocks import PatternBlocks, as_tensor
 
 FEWEST = 4  # conditions; three have an RDM of three numbers
 
@@ -42,19 +42,19 @@ def observed(data: Dataset) -> list[str]:
     return [str(one) for one in data.obs_descriptors["stimulus"]]
 
 
-def by_condition(data: Dataset, names: Sequence[str], device: torch.device | str = "cpu") -> Patterns:
+def by_condition(data: Dataset, names: Sequence[str], device: torch.device | str = "cpu") -> PatternBlocks:
     """Patterns whose group i is condition names[i], averaged over its observations.
 
     Warns of a condition that is there more often than runs explain. Raises `BrokenData` where the data set has other
-    conditions, and for patterns as in `patterns.as_tensor`.
+    conditions, and for patterns as in `pattern_blocks.as_tensor`.
     """
     groups = _groups(data, names)
     values = as_tensor(data.measurements, title(data))
     one_each = groups.tolist() == list(range(len(names)))
-    return Patterns(values, None if one_each else torch.from_numpy(groups), len(names), device, names, title(data))
+    return PatternBlocks(values, None if one_each else torch.from_numpy(groups), len(names), device, names, title(data))
 
 
-def by_run(data: Dataset, names: Sequence[str], device: torch.device | str = "cpu") -> tuple[Patterns, list[Any]]:
+def by_run(data: Dataset, names: Sequence[str], device: torch.device | str = "cpu") -> tuple[PatternBlocks, list[Any]]:
     """Patterns whose group r * n + i is condition names[i] of n in run r, and the runs, sorted.
 
     Raises as `by_condition` does, and `BrokenData` where observations have no run, there is one run only, or a run
@@ -73,7 +73,7 @@ def by_run(data: Dataset, names: Sequence[str], device: torch.device | str = "cp
         )
     values = as_tensor(data.measurements, title(data))
     together = torch.from_numpy(number * n + groups)
-    return Patterns(values, together, n * len(runs), device, [*names] * len(runs), title(data)), runs
+    return PatternBlocks(values, together, n * len(runs), device, [*names] * len(runs), title(data)), runs
 
 
 def title(data: Dataset) -> str:

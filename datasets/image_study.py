@@ -155,7 +155,7 @@ class ImageStudy(ABC):
     def mean_rdm(self, region: str) -> RDMs:
         """The mean over subjects as one RDM, whose subject is "mean". Raises as `rdms`."""
         each = self.rdms(region)
-        return RDMs(  # type: ignore[no-untyped-call] # rsatoolbox's own
+        return RDMs(
             each.dissimilarities.mean(axis=0, keepdims=True),
             dissimilarity_measure=each.dissimilarity_measure,
             pattern_descriptors={"stimulus": list(each.pattern_descriptors["stimulus"])},

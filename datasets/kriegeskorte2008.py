@@ -111,9 +111,7 @@ class Kriegeskorte2008(ImageStudy):
         keep = [place for place, name in enumerate(names) if name != "monkeyIT"]
         squares, kept = self._arrays["rdm_models"][keep, None], [names[place] for place in keep]
         found = subject_rdms(squares, IDS, kept, ("",), region="model", averaged=True, where=self._path, measure=None)
-        return RDMs(  # type: ignore[no-untyped-call] # rsatoolbox's own
-            found.dissimilarities, pattern_descriptors={"stimulus": list(IDS)}, rdm_descriptors={"name": kept}
-        )
+        return RDMs(found.dissimilarities, pattern_descriptors={"stimulus": list(IDS)}, rdm_descriptors={"name": kept})
 
     @property
     def _path(self) -> Path:

@@ -39,7 +39,7 @@ def subject_rdms(
     above = np.triu_indices(len(ids), 1)
     who = [subject for subject in subjects for _ in sessions]
     when = [session for _ in subjects for session in sessions]
-    return RDMs(  # type: ignore[no-untyped-call] # rsatoolbox's own
+    return RDMs(
         squares[..., above[0], above[1]].reshape(len(who), -1).astype(np.float64),
         dissimilarity_measure=measure,
         pattern_descriptors={"stimulus": list(ids)},

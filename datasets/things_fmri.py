@@ -119,7 +119,7 @@ class ThingsFmri(ImageStudy):
         if not finite.all():
             left = f"{(~finite).sum()} of {len(rows)} voxels of {region}, subject {subject}, are not finite"
             warnings.warn(f"{left}: they are left out", stacklevel=2)
-        return Dataset(  # type: ignore[no-untyped-call] # rsatoolbox's own
+        return Dataset(
             responses[:, finite].astype(np.float64),
             descriptors={"subject": subject, "session": "", "region": region, "name": f"{region}, {subject}"},
             obs_descriptors={name: trials[name].tolist() for name in ("stimulus", "run", "scan")},

@@ -22,6 +22,8 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from ..page_html import Picture
+
 BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#AA4488"
 GROUPS = (BLUE, ORANGE, GREEN, PURPLE)
 INK, GREY, PALE = "#1a1a1a", "#767676", "#dcdcdc"
@@ -74,15 +76,6 @@ class Estimate:
     chance: float
     group: int = 0
     baselines: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A figure's bytes, its media type ("svg+xml" or "png") and its width in CSS pixels."""
-
-    media: str
-    data: bytes
-    width: int
 
 
 def _styled(draw: Callable[Arguments, Figure]) -> Callable[Arguments, Figure]:

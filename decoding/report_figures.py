@@ -9,6 +9,8 @@ import pandas as pd
 from jaxtyping import Float
 
 from ..datasets.brain_map import BrainMap
+from ..page_html import Markup, absent, element, image, joined, panels
+from ..page_text import number, plural
 from .figures import (
     GROUPS,
     Estimate,
@@ -22,9 +24,8 @@ from .figures import (
     svg,
 )
 from .identification import percentile_pairs
-from .report_html import Markup, absent, element, image, joined, panels
 from .report_input import RunRecord, Score
-from .report_labels import INTERVAL, LOG_LABELS, NULL, direction, label, number, plural
+from .report_labels import INTERVAL, LOG_LABELS, NULL, direction, label
 from .report_tables import in_order, systems
 from .report_verdict import quadrants
 

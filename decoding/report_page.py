@@ -4,36 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from html import escape
-from string import Template
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from ..page_html import Markup, absent, definitions, details, document, element, joined, section
+from ..page_text import free, plural
 from . import report_figures as drawn
-from .report_html import Markup, absent, definitions, details, element, joined, section
 from .report_input import OPTIONAL, RunRecord
-from .report_labels import free, plural
-from .report_style import STYLE
 from .report_tables import baseline_table, comparison_table, story_table, summary_table
 from .report_timeline import frequent_words, timeline
 from .report_verdict import lead, verdict
 
-# Nothing is loaded and nothing is run, whatever a story's text may contain.
-PAGE = Template("""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>$title</title>
-<style>$style</style>
-</head>
-<body>
-$body
-</body>
-</html>
-""")
 # Texts beyond this many windows stay in windows.tsv, or the page would grow past what a browser scrolls well.
 MANY_WINDOWS = 1000
 
@@ -52,7 +35,7 @@ def page(record: RunRecord) -> str:
         section("Training", *_training(record)),
         section("How this was made", *_provenance(record)),
     ]
-    return PAGE.substitute(title=escape(title), style=STYLE, body=joined(sections).html)
+    return document(title, sections)
 
 
 def _header(record: RunRecord, title: str) -> Markup:

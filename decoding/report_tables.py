@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .report_html import Markup, absent, details, element, head_row, joined, row, scrolled
+from ..page_html import Markup, absent, details, element, head_row, joined, row, scrolled
+from ..page_text import DASH, MINUS, interval, number, probability, spread
 from .report_input import Comparison, RunRecord, Score
-from .report_labels import DASH, INTERVAL, MINUS, NULL, PAIRED, direction, interval, label, number, probability, spread
+from .report_labels import INTERVAL, NULL, PAIRED, direction, label
 from .report_verdict import beyond_null
 from .results import METRICS
 

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from ..page_html import Markup, element, escaped, joined
+from ..page_text import DASH, clock
 from .characters import fold
-from .report_html import Markup, element, escaped, joined
-from .report_labels import DASH, clock
 
 # The words that any text shares with any other; a match of these says little (the baseline "most frequent words").
 N_FREQUENT = 12

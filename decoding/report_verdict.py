@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from ..page_text import MINUS, listed, number, p_clause, plural
 from .report_input import Comparison, Score
-from .report_labels import MINUS, listed, number, p_clause, phrase, plural
+from .report_labels import phrase
 from .results import ALONE, LOWER_IS_BETTER
 
 ALPHA = 0.05

@@ -73,9 +73,7 @@ class ForwardForward(LearningRule):
     def reason_against(self, network: Network) -> str | None:
         for i, layer in enumerate(network):
             if not (layer.plain and isinstance(layer.synapses[0], LinearSynapse)):
-                return (
-                    f"layer {i + 1} is not fully connected, and a label written into features reaches few places"
-                )
+                return f"layer {i + 1} is not fully connected, and a label written into features reaches few places"
         n_classes = network.shapes()[-1][-1]
         if len(network) < 2:
             return "it has no hidden layer"

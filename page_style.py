@@ -1,4 +1,4 @@
-"""The report's style sheet: black on white, one column, numbers in tabular figures, fit for print."""
+"""The reports' style sheet: black on white, one column, numbers in tabular figures, fit for print."""
 
 STYLE = """
 :root { --ink: #1a1a1a; --soft: #595959; --line: #d0d0d0; --blue: #0072B2; }

@@ -1,4 +1,4 @@
-"""Pieces of the report's HTML. Every piece takes plain text and escapes it, except where it says `markup`."""
+"""Pieces of a report's HTML. Every piece takes plain text and escapes it, except where it says `markup`."""
 
 from __future__ import annotations
 
@@ -6,8 +6,34 @@ import base64
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
+from string import Template
 
-from .figures import Picture
+from .page_style import STYLE
+
+# Nothing is loaded and nothing is run, whatever a text on the page may contain.
+PAGE = Template("""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>$title</title>
+<style>$style</style>
+</head>
+<body>
+$body
+</body>
+</html>
+""")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure's bytes, its media type ("svg+xml" or "png") and its width in CSS pixels."""
+
+    media: str
+    data: bytes
+    width: int
 
 
 @dataclass(frozen=True)
@@ -18,6 +44,11 @@ class Markup:
 
     def __add__(self, other: Markup) -> Markup:
         return Markup(self.html + other.html)
+
+
+def document(title: str, sections: Iterable[Markup]) -> str:
+    """The whole page, which asks for nothing from outside."""
+    return PAGE.substitute(title=escape(title), style=STYLE, body=joined(sections).html)
 
 
 def escaped(value: str | Markup) -> str:
