@@ -23,7 +23,7 @@ def image_baselines() -> list[ImageBaseline]:
 def baseline_rdms(
     images: UInt8[np.ndarray, "stimulus channel height width"],
     ids: Sequence[str],
-    labels: Mapping[str, Sequence[object]] | None = None,
+    labels: Mapping[str, Sequence[object] | np.ndarray] | None = None,
     *,
     sources: Sequence[ImageBaseline] | None = None,
 ) -> RDMs:

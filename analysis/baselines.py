@@ -76,7 +76,7 @@ class MeanColour(ImageBaseline):
         return {self.name: with_channels(images, 3).mean((2, 3))}
 
 
-def category_rdms(ids: Sequence[str], labels: Mapping[str, Sequence[object]]) -> RDMs:
+def category_rdms(ids: Sequence[str], labels: Mapping[str, Sequence[object] | np.ndarray]) -> RDMs:
     """One model RDM a labelling: 0 within a category, 1 between categories.
 
     Ties are half of such a model: tau-a compares it fairly with a graded one (Nili et al. 2014,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -13,9 +13,10 @@ from matplotlib.figure import Figure
 
 from .figures_style import INK, LEVEL, short, styled
 
+Canvas = UInt8[np.ndarray, "_row _column colour"]
 COLUMNS = 5
 STRIPS = 4  # rows of thumbnails along an axis, so that each is large enough to be seen
-DEEP = 0.055  # of the matrix, a strip's height
+CELL = 12  # pixels of the canvas a condition
 
 
 @styled
@@ -31,12 +32,13 @@ def rdm_panels(
     lines = math.ceil(len(matrices) / columns)
     figure = Figure(figsize=(2.2 * columns + 0.5, 2.3 * lines))
     panels = np.atleast_1d(figure.subplots(lines, columns)).ravel()
+    strips = None if images is None else _strips(images)
     for axes, (title, matrix) in zip(panels, matrices.items(), strict=False):
         shown = axes.imshow(matrix, cmap="cividis", vmin=0, vmax=1, interpolation="nearest")
         axes.set_title(short(title, 32), fontsize=7.5)
         axes.set_axis_off()
-        if images is not None:
-            _thumbnails(axes, images)
+        if strips is not None:
+            _thumbnails(axes, strips, len(matrix))
     for axes in panels[len(matrices) :]:
         axes.set_visible(False)
     bar = figure.colorbar(shown, ax=list(panels), label="dissimilarity (rank)", shrink=0.5 / lines + 0.1, pad=0.01)
@@ -74,15 +76,32 @@ def rule_matrix(rules: pd.DataFrame, measure: str) -> Figure:
     return figure
 
 
-def _thumbnails(axes: Axes, images: UInt8[np.ndarray, "condition channel height width"]) -> None:
-    n = len(images)
-    side = DEEP * n
-    strips = STRIPS if n > 12 else 1
-    pictures = images.transpose(0, 2, 3, 1)
-    pictures = np.repeat(pictures, 3, axis=3) if pictures.shape[3] == 1 else pictures
-    for i, image in enumerate(pictures):
-        deep = -0.5 - (i % strips) * side
-        axes.imshow(image, extent=(deep - side, deep, i + side / 2, i - side / 2), interpolation="antialiased")
-        axes.imshow(image, extent=(i - side / 2, i + side / 2, deep, deep - side), interpolation="antialiased")
-    axes.set_xlim(-0.5 - strips * side, n - 0.5)
-    axes.set_ylim(n - 0.5, -0.5 - strips * side)
+def _strips(images: UInt8[np.ndarray, "condition channel height width"]) -> list[Canvas]:
+    """All thumbnails above the matrix, and left of it, `CELL` pixels a condition; each is as wide as there are strips.
+
+    Neighbours lie in different strips, so that thumbnails do not cover each other.
+    """
+    n, strips = len(images), _n_strips(len(images))
+    side = strips * CELL
+    above, left = (np.full((*size, 3), 255, np.uint8) for size in ((strips * side, n * CELL + side),) * 2)
+    left = np.ascontiguousarray(left.transpose(1, 0, 2))
+    for i, image in enumerate(images):
+        rows, columns = (np.arange(side) * size // side for size in image.shape[1:])
+        small = image[:, rows][:, :, columns].transpose(1, 2, 0)  # grey becomes three equal channels
+        far, along = (strips - 1 - i % strips) * side, i * CELL + CELL // 2
+        above[far : far + side, along : along + side] = small
+        left[along : along + side, far : far + side] = small
+    return [above, left]
+
+
+def _n_strips(n: int) -> int:
+    return STRIPS if n > 12 else 1
+
+
+def _thumbnails(axes: Axes, strips: Sequence[Canvas], n: int) -> None:
+    """Thumbnail i is centred on condition i."""
+    deep, reach = _n_strips(n) ** 2, 0.5 + _n_strips(n) / 2
+    axes.imshow(strips[0], extent=(-reach, n - 1 + reach, -0.5, -0.5 - deep), interpolation="antialiased")
+    axes.imshow(strips[1], extent=(-0.5 - deep, -0.5, n - 1 + reach, -reach), interpolation="antialiased")
+    axes.set_xlim(-0.5 - deep, n - 1 + reach)
+    axes.set_ylim(n - 1 + reach, -0.5 - deep)

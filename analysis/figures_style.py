@@ -77,9 +77,9 @@ def saved(figure: Figure, kind: str) -> bytes:
     return buffer.getvalue()
 
 
-def picture(figure: Figure) -> Picture:
-    """For a page, as PNG."""
-    return Picture("png", saved(figure, "png"), round(figure.get_figwidth() * PIXELS_PER_INCH))
+def picture(figure: Figure, png: bytes) -> Picture:
+    """For a page: the figure's PNG at its size."""
+    return Picture("png", png, round(figure.get_figwidth() * PIXELS_PER_INCH))
 
 
 def short(name: str, most: int = 30) -> str:

@@ -83,7 +83,7 @@ def _write(found: Rsa, draft: Path) -> list[str]:
     files = {name: text.encode() for name, text in texts.items()} | {"rdms.npz": _arrays(found)}
     (draft / "figures").mkdir()
     for one in drawn:
-        files |= {f"figures/{one.name}.{kind}": saved(one.figure, kind) for kind in ("png", "pdf")}
+        files |= {f"figures/{one.name}.png": one.png, f"figures/{one.name}.pdf": saved(one.figure, "pdf")}
     files[REPORT] = page(found, drawn, about).encode()
     for name, content in files.items():
         (draft / name).write_bytes(content)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import pandas as pd
 
@@ -13,7 +14,7 @@ from .figures_layers import layer_lines
 from .figures_map import layer_map
 from .figures_matrices import rdm_panels, rule_matrix
 from .figures_rules import resolution_points, rule_points
-from .figures_style import Drawing
+from .figures_style import Drawing, saved
 from .rsa import Rsa
 from .rsa_table import ALL
 
@@ -29,6 +30,11 @@ class Drawn:
     figure: Drawing
     caption: str
     alt: str
+
+    @cached_property
+    def png(self) -> bytes:
+        """The figure's file, made once."""
+        return saved(self.figure, "png")
 
 
 def pictures(found: Rsa) -> list[Drawn]:
@@ -112,9 +118,8 @@ def _layer_pictures(found: Rsa, said: dict[str, str]) -> Iterator[Drawn]:
             f"From layer to layer: {region}",
             layer_lines(here, _untrained(lines[lines["region"] == region], here), found.config.measures[0]),
             f"Grey dots: subjects; blue: their mean, averaged over seeds, with 95% interval; dashed: the same networks "
-            f"untrained. {said['interval']} Filled: p_fdr < .05, "
-            f"by {found.config.permutations} permuted stimulus labels, corrected over all rules and layers of the region. "
-            f"{said['ceiling']} {said['n']}",
+            f"untrained. {said['interval']} Filled: p_fdr < .05, by {found.config.permutations} permuted stimulus "
+            f"labels, corrected over all rules and layers of the region. {said['ceiling']} {said['n']}",
             f"Similarity with {region} by layer.",
         )
 

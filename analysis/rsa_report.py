@@ -30,9 +30,9 @@ from .rsa_verdict import lead, verdict
 
 RULES = (
     "Value: mean over subjects and seeds. p: one-sided, by permuted stimulus labels, the layer chosen anew in each; "
-    "p_fdr over the rules in a region at one resolution (baselines by themselves), p_max over the rows of a region. With the group mean: similarity with the "
-    "mean RDM of the subjects, in the layer chosen most often; noise averages out of that RDM, so the "
-    "number is higher, and not to be held against the ceiling. Bold: p_fdr < .05."
+    "p_fdr over the rules in a region at one resolution (baselines by themselves), p_max over all rows of a region. "
+    "With the group mean: similarity with the mean RDM of the subjects, in the layer chosen most often; noise averages "
+    "out of that RDM, so the number is higher, and not to be held against the ceiling. Bold: p_fdr < .05."
 )
 PAIRS = (
     f"Differences A {MINUS} B of the means over subjects and seeds, each in its own chosen layer; intervals and p "
@@ -72,7 +72,7 @@ def _verdict(found: Rsa) -> Markup:
 
 
 def _figure(drawn: Drawn) -> Markup:
-    return panels([image(picture(drawn.figure), drawn.alt)], drawn.caption)
+    return panels([image(picture(drawn.figure, drawn.png), drawn.alt)], drawn.caption)
 
 
 def _rules(found: Rsa) -> list[Markup]:

@@ -58,7 +58,11 @@ def _overall(found: Rsa) -> str:
     between = pairs[pairs["kind"] == RULE]
     n_differ = int((between["p_fdr"] < LEVEL).sum())
     order = "so these data do not say which rule is nearest to the brain" if n_differ == 0 else "as said below"
-    ranking = f" Of {plural(len(between), 'pair')} of rules {n_differ} differ, {order}." if len(between) else ""
+    ranking = (
+        f" Of {plural(len(between), 'pair')} of rules, in all regions together, {n_differ} differ, {order}."
+        if len(between)
+        else ""
+    )
     return (
         f"Of {plural(len(judged), 'value')} (rule and region), {int((judged['p_fdr'] < LEVEL).sum())} exceed permuted "
         f"stimuli, {above[TWIN]} the untrained network, {above[PIXELS]} pixels (p_fdr < .05).{ranking}"

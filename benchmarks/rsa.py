@@ -20,7 +20,7 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -51,16 +51,18 @@ def main() -> None:
         return
     found: list[dict[str, Any]] = []
     for part in args.only:
-        rows = rdm_rows(QUICK if args.quick else SIZES, args.repeats) if part == "rdm" else other_rows(part)
+        rows: Iterable[dict[str, Any]] = (
+            rdm_rows(QUICK if args.quick else SIZES, args.repeats) if part == "rdm" else other_rows(part)
+        )
         for row in rows:
             print(json.dumps(row), flush=True)
-        found += [row for row in rows if part == "rdm"]
+            found += [row] * (part == "rdm")
     print(table(found))
 
 
-def rdm_rows(sizes: tuple[int, ...] = SIZES, repeats: int = 5) -> list[dict[str, Any]]:
-    """A row for each method and number of conditions."""
-    return [rdm_row(method, n, repeats) for method in METHODS for n in sizes]
+def rdm_rows(sizes: tuple[int, ...] = SIZES, repeats: int = 5) -> Iterator[dict[str, Any]]:
+    """A row for each method and number of conditions, as each is measured."""
+    return (rdm_row(method, n, repeats) for method in METHODS for n in sizes)
 
 
 def rdm_row(method: str, n: int, repeats: int) -> dict[str, Any]:

@@ -16,19 +16,10 @@ from typing import Any
 
 import numpy as np
 from plasticode.analysis.comparison import similarities
+from plasticode.analysis.inference_table import METHODS
 from plasticode.analysis.resampling import resampled_similarities
 from rsatoolbox.rdm import RDMs, compare
 
-NAMES = {
-    "pearson": "corr",
-    "spearman": "spearman",
-    "tau-a": "tau-a",
-    "tau-b": "kendall",
-    "cosine": "cosine",
-    "whitened-cosine": "cosine_cov",
-    "whitened-correlation": "corr_cov",
-    "rho-a": "rho-a",
-}
 RESAMPLED = ("cosine", "spearman", "whitened-cosine", "whitened-correlation")
 SAMPLES = 10
 SIGMA_CONDITIONS = 30  # with 92, rsatoolbox took a minute for a single pair of RDMs
@@ -47,7 +38,7 @@ def comparisons(rdms: int, conditions: int) -> list[Case]:
     tied = np.round(4 * a)
     fewer = rng.random((2, 1, SIGMA_CONDITIONS * (SIGMA_CONDITIONS - 1) // 2))
     root = rng.normal(size=(SIGMA_CONDITIONS, 2 * SIGMA_CONDITIONS))
-    cases = [(name, name, a, b, None) for name in NAMES]
+    cases = [(name, name, a, b, None) for name in METHODS]
     cases += [(f"{name}, models tied", name, tied, b, None) for name in ("tau-a", "spearman")]
     title = f"whitened-cosine with sigma_k, 1 x 1 RDMs of {SIGMA_CONDITIONS}"
     cases += [(title, "whitened-cosine", *fewer, root @ root.T)]
@@ -55,7 +46,7 @@ def comparisons(rdms: int, conditions: int) -> list[Case]:
         (
             title,
             partial(similarities, x, y, name, sigma_k=sigma),
-            partial(compare, RDMs(x), RDMs(y), NAMES[name], sigma_k=sigma),
+            partial(compare, RDMs(x), RDMs(y), METHODS[name], sigma_k=sigma),
         )
         for title, name, x, y, sigma in cases
     ]
@@ -74,7 +65,7 @@ def resamples(conditions: int) -> list[Case]:
         (
             f"{name}, {SAMPLES} resamples",
             partial(resampled_similarities, a, b, counts, name),
-            partial(written_out, NAMES[name]),
+            partial(written_out, METHODS[name]),
         )
         for name in RESAMPLED
     ]

@@ -25,7 +25,7 @@ from plasticode.datasets.kriegeskorte2008 import FILE, N_STIMULI
 from torch import nn
 
 EDGES = "plasticode.analysis.edge_energy.EdgeEnergy"
-CONFIG = "plasticode.analysis.rsa_config.RsaConfig"
+NO_SOURCE = "plasticode.analysis.hooks.Record"
 
 
 @pytest.fixture
@@ -259,7 +259,7 @@ REFUSED: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
         "8 pixels",
     ),
     "no source of features": (
-        {"sources": [{"class_path": CONFIG, "init_args": {"study": "x"}}]},
+        {"sources": [{"class_path": NO_SOURCE}]},
         WrongArgument,
         "no features",
     ),
