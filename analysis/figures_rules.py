@@ -104,7 +104,7 @@ def _say_what_is_not_there(axes: Axes, rows: pd.DataFrame, labels: Sequence[str]
 def _name_rows(axes: Axes, rules: pd.DataFrame, labels: Sequence[str]) -> None:
     """Labels, and beside the networks how many seeds each is the mean of."""
     first = {row["label"]: row for row in rules.drop_duplicates("label").to_dict("records")}
-    axes.set_yticks(range(len(labels)), [short(label + _seeds(first[label]), 46) for label in labels], color=INK)
+    axes.set_yticks(range(len(labels)), [short(label, 40) + _seeds(first[label]) for label in labels], color=INK)
     axes.set_ylim(len(labels) - 0.4, -0.6)
 
 

@@ -178,11 +178,11 @@ def _limits(found: Rsa, rules: pd.DataFrame) -> Iterator[str]:
     networks = rules[rules["is_network"] & ~rules["baseline"]].drop_duplicates("label")
     few = networks[networks["n_seeds"] < SEEDS]
     if len(few):
-        counts = sorted({int(n) for n in few["n_seeds"]})
+        counts = sorted({int(few["n_seeds"].min()), int(few["n_seeds"].max())})
         yield (
-            f"{plural(len(few), 'rule has', 'rules have')} {' or '.join(map(str, counts))} "
+            f"{plural(len(few), 'rule has', 'rules have')} {' to '.join(map(str, counts))} "
             f"{'seed' if counts == [1] else 'seeds'}, fewer than {SEEDS}: a difference between rules may be one "
-            "between seeds."
+            "between their seeds."
         )
     for name, n in found.facts["regions"].items():
         if n == 1:

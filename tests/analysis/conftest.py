@@ -13,6 +13,7 @@ import torch
 from plasticode.analysis.rdm import dataset, rdms
 from plasticode.analysis.rsa import Rsa, rsa
 from plasticode.analysis.rsa_config import RsaConfig
+from plasticode.analysis.rsa_pictures import Drawn, pictures
 from plasticode.datasets.image_study import ImageStudy, Stimuli
 from rsatoolbox.rdm import RDMs
 from torch import Tensor
@@ -97,6 +98,12 @@ def planted() -> SimpleNamespace:
     return SimpleNamespace(
         Network=Network, Planted=Planted, drawn=drawn, ids=IDS, images=IMAGES, truth=TRUTH, seeds=SEEDS
     )
+
+
+@pytest.fixture(scope="session")
+def figures(analysed: Rsa) -> dict[str, Drawn]:
+    """All figures of that analysis, by name."""
+    return {one.name: one for one in pictures(analysed)}
 
 
 @pytest.fixture(scope="session")

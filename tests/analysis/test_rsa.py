@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from plasticode.analysis.comparison import compare
+from plasticode.analysis.figures_style import STYLE
 from plasticode.analysis.inference import infer
 from plasticode.analysis.rsa import Rsa, rsa
 from plasticode.analysis.rsa_brain import brain_regions, group_mean
@@ -368,7 +369,10 @@ def write_layout(folder: Path, truth: np.ndarray) -> None:
     )
 
 
-def test_the_command_leaves_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_leaves_a_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(STYLE, "savefig.dpi", 40)
     x = np.random.default_rng(1).normal(size=(N_STIMULI, 30))
     write_layout(tmp_path, 1 - np.corrcoef(x))
     np.savez(tmp_path / "mine.npz", stimulus=[f"image_{n:02d}" for n in range(1, N_STIMULI + 1)], deep=x)

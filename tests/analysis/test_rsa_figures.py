@@ -15,7 +15,7 @@ from plasticode.analysis.figures_style import BLUE, GREY, ORANGE, PALE, saved
 from plasticode.analysis.figures_time import time_curves
 from plasticode.analysis.rsa import Rsa
 from plasticode.analysis.rsa_map import scaled_map
-from plasticode.analysis.rsa_pictures import at_own_resolution, chosen, pictures
+from plasticode.analysis.rsa_pictures import Drawn, at_own_resolution, chosen
 from plasticode.analysis.time_clusters import Cluster, ClusterTest
 from plasticode.analysis.time_resolved import Curves
 from plasticode.analysis.time_table import time_table
@@ -66,9 +66,8 @@ def test_baselines_stand_at_the_networks_resolution(rules: pd.DataFrame) -> None
     assert set(baselines["label"]) == {"pixels", "mean colour", "edge energy", "Gabor energy", "halves"}
 
 
-def test_layers_are_drawn_trained_beside_untrained(analysed: Rsa) -> None:
-    figures = {one.name: one.figure for one in pictures(analysed)}
-    axes = figures["layers_A"].axes[0]
+def test_layers_are_drawn_trained_beside_untrained(analysed: Rsa, figures: dict[str, Drawn]) -> None:
+    axes = figures["layers_A"].figure.axes[0]
     table = analysed.rules
     here = table[
         (table["region"] == "A") & (table["label"] == "true") & (table["measure"] == "spearman") & ~table["is_choice"]

@@ -12,10 +12,11 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from plasticode.analysis.figures_style import STYLE
 from plasticode.analysis.rsa import Rsa, rsa
 from plasticode.analysis.rsa_config import read_config
 from plasticode.analysis.rsa_folder import REPORT, write
-from plasticode.analysis.rsa_pictures import pictures
+from plasticode.analysis.rsa_pictures import Drawn, pictures
 from plasticode.analysis.rsa_report import page
 from plasticode.analysis.rsa_verdict import lead, verdict
 from plasticode.page_text import number, probability
@@ -24,9 +25,12 @@ NUMBER = re.compile("\N{MINUS SIGN}?\\d+\\.\\d{3}")
 
 
 @pytest.fixture(scope="module")
-def folder(analysed: Rsa, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(analysed: Rsa, figures: dict[str, Drawn], tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("out") / "rsa"
-    write(analysed, out)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("plasticode.analysis.rsa_folder.pictures", lambda found: list(figures.values()))  # drawn once
+        patch.setitem(STYLE, "savefig.dpi", 40)  # quicker; nothing here looks at pixels
+        write(analysed, out)
     return out
 
 
@@ -79,7 +83,7 @@ def test_the_verdict_finds_what_was_planted(analysed: Rsa) -> None:
 
 def test_what_cannot_be_concluded_is_said(analysed: Rsa) -> None:
     limits = said(analysed, "what cannot be concluded")
-    assert "3 rules have 1 or 3 seeds, fewer than 5" in limits
+    assert "3 rules have 1 to 3 seeds, fewer than 5" in limits
     assert "C is one subject: its intervals are over stimuli only" in limits
     assert "“Not distinguishable” is not “equal”" in limits
 
@@ -99,8 +103,8 @@ def test_many_rules_are_summed_up(analysed: Rsa) -> None:
     assert re.search(r"10 rules, from \S+", said(many, "B")) or "11 rules, from" in said(many, "B")
 
 
-def test_captions_state_numbers_null_and_ceiling(analysed: Rsa) -> None:
-    captions = {one.name: one.caption for one in pictures(analysed)}
+def test_captions_state_numbers_null_and_ceiling(figures: dict[str, Drawn]) -> None:
+    captions = {name: one.caption for name, one in figures.items()}
     assert {"rules", "matrix", "layers_A", "resolution", "map", "rdms"} <= set(captions)
     for words_of in ("24 conditions; A 6 subjects", "150 permutations", "150 two-factor bootstraps", "noise ceiling"):
         assert words_of in captions["rules"]
@@ -134,11 +138,11 @@ def test_names_cannot_become_markup(analysed: Rsa) -> None:
     assert html.escape(hostile) in text
 
 
-def test_the_folder_holds_all_that_it_promises(analysed: Rsa, folder: Path) -> None:
+def test_the_folder_holds_all_that_it_promises(analysed: Rsa, folder: Path, figures: dict[str, Drawn]) -> None:
     names = "config.yaml versions.json table.tsv rules.tsv comparisons.tsv map.tsv rdms.npz results.json report.html"
     assert {path.name for path in folder.iterdir()} == {*names.split(), "figures"}
-    stems = {one.name for one in pictures(analysed)}
-    assert {path.name for path in (folder / "figures").iterdir()} == {f"{s}.{k}" for s in stems for k in ("png", "pdf")}
+    expected = {f"{name}.{kind}" for name in figures for kind in ("png", "pdf")}
+    assert {path.name for path in (folder / "figures").iterdir()} == expected
     assert read_config(["--config", str(folder / "config.yaml")]) == analysed.config
     results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
     assert results["verdict"] == dict(verdict(analysed))
