@@ -33,7 +33,6 @@ from .rsa_table import ALL, Place, comparison_rows, corrected, model_rows, place
 Say = Callable[[str], None]
 # One family of tests: the trained rules (or else the untrained and baselines) in a region, at one resolution.
 FAMILY = ["measure", "region", "subject", "is_choice", "baseline", "own_resolution"]
-PAIRS = ["kind", "measure", "region", "is_choice", "own_resolution"]  # the same of paired differences
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +96,7 @@ def rsa(
         config,
         pd.DataFrame(tables + seconds),
         rules,
-        corrected(differences, PAIRS) if len(differences) else differences,
+        corrected(differences, ["kind", "measure"]) if len(differences) else differences,
         scaled_map(told, rows, config.measures[0]),
         _matrices(told, rows, rules, config.measures[0]),
         _images(stimuli, sorted(models.conditions)),

@@ -36,7 +36,7 @@ RULES = (
 )
 PAIRS = (
     f"Differences A {MINUS} B of the means over subjects and seeds, each in its own chosen layer; intervals and p "
-    "(two-sided) by the two-factor bootstrap, p_fdr over the rows of a kind in a region. Bold: p_fdr < .05."
+    "(two-sided) by the two-factor bootstrap, p_fdr over all rows of a kind and measure. Bold: p_fdr < .05."
 )
 
 

@@ -107,7 +107,7 @@ def comparison_rows(at: Place, groups: Sequence[Group]) -> list[Row]:
     """Paired differences A - B, each group in its own chosen layer; with the untrained twin also layer by layer."""
     made, contrasts = [], []
     for a, b, facts, weight in _pairs(at, groups):
-        made.append({**_facts_of_pair(a, b), **facts, "is_choice": facts["layer"] == CHOSEN, **at.shared()})
+        made.append({**_facts_of_pair(a, b), **facts, **at.shared()})
         contrasts.append(weight)
     if not made:
         return []
