@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
+
+from ..datasets.whole_file import write_text
 
 State = Literal["finished", "refused", "failed", "interrupted", "new"]
 DONE = ("finished", "refused")  # nothing is left to do: what is refused once is refused again
@@ -100,10 +101,7 @@ class Cell:
         (self.folder / FAILURE).unlink(missing_ok=True)
 
     def _write(self, name: str, text: str) -> Path:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        temporary = self.folder / f".{name}.{os.getpid()}"
-        temporary.write_text(text, encoding="utf-8")
-        return temporary.replace(self.folder / name)
+        return write_text(self.folder / name, text)
 
     def _failure(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads((self.folder / FAILURE).read_text(encoding="utf-8"))

@@ -19,10 +19,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ from nilearn.image import index_img
 from plasticode.datasets.brain_map import BrainMap
 from plasticode.datasets.localizer import HIGH_PASS, IMAGES, REPETITION_TIME, STORY, SUBJECT, Localizer
 from plasticode.datasets.study import VoxelMask
+from plasticode.datasets.whole_file import whole_file, write_text
 from plasticode.decoding.block_scores import BlockScore, block_scores
 from plasticode.decoding.categories import (
     Block,
@@ -214,16 +215,11 @@ def picture(rate: np.ndarray, glm: np.ndarray, mask: VoxelMask, path: Path) -> N
         # One person's own space: moved over the template's middle, not warped to it.
         image = BrainMap(shown, np.asarray(mask.affine, dtype=float))
         axes = figure.add_axes((0, 0.5 * (1 - i), 1, 0.44))
-        temporary = path.with_name(f".{os.getpid()}.{i}.png")
-        temporary.write_bytes(png(glass_brain(image.centred().image())).data)
-        axes.imshow(imread(temporary))
-        temporary.unlink()
+        axes.imshow(imread(BytesIO(png(glass_brain(image.centred().image())).data)))
         axes.set_axis_off()
         axes.set_title(title, fontsize=9, loc="left", x=0.02)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
-    figure.savefig(temporary, dpi=200, format="png")
-    os.replace(temporary, path)
+    with whole_file(path) as draft:
+        figure.savefig(draft, dpi=200, format="png")
 
 
 def main() -> None:
@@ -263,9 +259,7 @@ def main() -> None:
         "scores": {name: [asdict(score) for score in found] for name, found in scores.items()},
         "maps": found,
     }
-    temporary = options.out.with_name(f".{os.getpid()}.{options.out.name}")
-    temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    os.replace(temporary, options.out)
+    write_text(options.out, json.dumps(record, indent=1) + "\n")
     if options.picture:
         picture(held.rates.mean(axis=0), whole["categories (F)"], mask, options.picture)
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import time
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from plasticode.bioplausible.rules.reward_modulated_stdp import RewardModulatedS
 from plasticode.bioplausible.rules.stdp import Stdp
 from plasticode.bioplausible.spiking import SpikingNetwork
 from plasticode.datasets.labelled_images import open_images
+from plasticode.datasets.whole_file import whole_file
 from safetensors.torch import load_file, save_file
 from scipy.stats import binomtest
 from torch import Tensor, nn
@@ -90,10 +90,9 @@ def train(
 
 
 def save(parts: nn.Module, folder: Path, step: int, seconds: float) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
     place = {"step": torch.tensor(step), "seconds": torch.tensor(seconds)}
-    save_file({**parts.state_dict(), **place}, folder / ".state")
-    os.replace(folder / ".state", folder / "state.safetensors")
+    with whole_file(folder / "state.safetensors") as draft:
+        save_file({**parts.state_dict(), **place}, draft)
 
 
 def resume(parts: nn.Module, folder: Path) -> tuple[int, float]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from ..datasets.errors import BrokenData, MissingData
+from ..datasets.whole_file import whole_file, write_text
 from .network import Network
 from .recipe import make
 from .rule import LearningRule
@@ -30,14 +30,11 @@ class TrainedNetwork:
 
     def save(self, folder: Path) -> None:
         """Write both files, the description last: a folder with it is complete."""
-        folder.mkdir(parents=True, exist_ok=True)
         weights = {name: value.contiguous() for name, value in _parts(self.network, self.rule).state_dict().items()}
-        temporary = folder / f".model.{os.getpid()}"
-        save_file(weights, temporary)
-        os.replace(temporary, folder / "model.safetensors")
+        with whole_file(folder / "model.safetensors") as draft:
+            save_file(weights, draft)
         described = {"format": FORMAT, "network": self.network.recipe, "rule": self.rule.recipe, "facts": self.facts}
-        temporary.write_text(json.dumps(described, indent=1), encoding="utf-8")
-        os.replace(temporary, folder / "model.json")
+        write_text(folder / "model.json", json.dumps(described, indent=1))
 
     @classmethod
     def load(cls, folder: Path) -> TrainedNetwork:

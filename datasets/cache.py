@@ -113,7 +113,11 @@ def _halved(rows: Float32[np.ndarray, "time channel"], start: int, key: str) -> 
 
 @contextmanager
 def _replacing(path: Path) -> Iterator[BinaryIO]:
-    """A file that takes the place of `path` only when it is written and on the disk."""
+    """A file that takes the place of `path` only when it is written and on the disk.
+
+    Its name is always the same, unlike `whole_file`'s: entries are large and written under a lock, so what a killed
+    process left is written over and never heaps up.
+    """
     draft = path.with_name(path.name + ".partial")
     try:
         with draft.open("wb") as file:

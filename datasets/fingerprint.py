@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ import numpy as np
 
 from .errors import MissingData
 from .study import Responses, Run, Study
+from .whole_file import write_text
 
 FORMAT = 1
 ROW_BYTES = 16 * 2**20
@@ -43,11 +42,7 @@ def file_digest(path: Path, memo: Path) -> str:
         return remembered.read_text(encoding="ascii")
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    memo.mkdir(parents=True, exist_ok=True)
-    # Two processes may write the same digest at once: each writes its own file, and the last to finish replaces.
-    with tempfile.NamedTemporaryFile("w", dir=memo, delete=False) as draft:
-        draft.write(digest)
-    os.replace(draft.name, remembered)
+    write_text(remembered, digest)
     return digest
 
 

@@ -20,6 +20,7 @@ from ..datasets.grammar import corpus
 from ..datasets.prepare import default_cache
 from ..datasets.study import study_class
 from ..datasets.synthetic import SyntheticStudy, write_synthetic
+from ..datasets.whole_file import write_text
 from .defaults import CONFIGS, language_config, search_of, studies_with_demo
 from .evaluation import ScoredStory
 from .fitting import run_lightning
@@ -98,9 +99,7 @@ def _data(study: str, root: str | None, console: Console) -> tuple[Path, list[st
         write_synthetic(folder)
         text = folder.parent / f"{folder.name}_corpus.txt"
         if not text.is_file():
-            temporary = text.with_suffix(f".{os.getpid()}")
-            temporary.write_text(corpus(seed=1, n_characters=CORPUS_CHARACTERS), encoding="utf-8")
-            os.replace(temporary, text)
+            write_text(text, corpus(seed=1, n_characters=CORPUS_CHARACTERS))
         return folder, [str(text)]
     assert root is not None  # see `_check`
     folder = Path(root)

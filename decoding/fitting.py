@@ -19,9 +19,10 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
-from safetensors.torch import save
+from safetensors.torch import save_file
 
 from ..datasets.errors import BrokenData, MissingData, WrongArgument
+from ..datasets.whole_file import whole_file, write_text
 from .run_folder import RunFolder
 
 # A config may name these and nothing else: importing a class runs its module's code.
@@ -107,11 +108,8 @@ class RunCLI(LightningCLI):
         if self.trainer.fast_dev_run:  # type: ignore[attr-defined]  # Lightning sets it
             return
         run = self.run_folder
-        run.path.mkdir(parents=True, exist_ok=True)
         text = self._parser(self.subcommand).dump(self.config[self.subcommand], skip_none=False)
-        temporary = run.path / f".config.{os.getpid()}"
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(run.config)
+        write_text(run.config, text)
         run.write_versions()
 
     def predict(self, **settings: Any) -> None:
@@ -123,10 +121,8 @@ class RunCLI(LightningCLI):
             for name, run in zip(names, found, strict=True)
             for kind, value in run.items()
         }
-        self.run_folder.path.mkdir(parents=True, exist_ok=True)
-        temporary = self.run_folder.path / f".predictions.{os.getpid()}"
-        temporary.write_bytes(save(tensors))
-        temporary.replace(self.run_folder.path / "predictions.safetensors")
+        with whole_file(self.run_folder.path / "predictions.safetensors") as draft:
+            save_file(tensors, draft)
 
     def after_fit(self) -> None:
         """Export the best weights by validation, in the form that needs neither Lightning nor pickle."""

@@ -7,7 +7,6 @@ model can be taken from a stranger. `stories` names the transcripts it read, so 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -17,10 +16,11 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ..datasets.errors import BrokenData, MissingData, WrongArgument
+from ..datasets.whole_file import whole_file, write_text
 from .characters import Characters
 from .decoder import CharDecoder
 from .word_vectors import WordVectors
@@ -86,14 +86,11 @@ class LanguageModel:
 
 def write_model(folder: Path, tensors: dict[str, Tensor], about: dict[str, Any]) -> None:
     """model.safetensors and model.json, each written whole under a temporary name first."""
-    folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / f".model.{os.getpid()}"
-    temporary.write_bytes(save({name: value.detach().cpu().contiguous() for name, value in tensors.items()}))
     # Until the new description is there the folder holds no finished model: two models are never mixed.
     (folder / "model.json").unlink(missing_ok=True)
-    os.replace(temporary, folder / "model.safetensors")
-    temporary.write_text(json.dumps(about, ensure_ascii=False, indent=1), encoding="utf-8")
-    os.replace(temporary, folder / "model.json")
+    with whole_file(folder / "model.safetensors") as draft:
+        save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, draft)
+    write_text(folder / "model.json", json.dumps(about, ensure_ascii=False, indent=1))
 
 
 def read_model(folder: Path, form: str) -> tuple[dict[str, Tensor], dict[str, Any]]:

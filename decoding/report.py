@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
+from ..datasets.whole_file import write_text
 from .report_input import read_run
 from .report_page import page
 
@@ -18,11 +18,4 @@ def write_report(run_dir: Path) -> Path:
     is there but cannot be read.
     """
     text = page(read_run(Path(run_dir)))
-    target = Path(run_dir) / NAME
-    temporary = target.with_name(f".{NAME}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return target
+    return write_text(Path(run_dir) / NAME, text)

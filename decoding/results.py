@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -22,6 +21,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ..datasets.errors import BrokenData, MissingData
+from ..datasets.whole_file import write_text
 from .identification import chance
 from .intervals import BLOCK, correlation_of, interval, mean_of, moments
 from .nulls import N_DRAWS, ShiftCurve, correlation_curve, merged, min_shift, pair_curve, permuted_null, pooled_value
@@ -131,11 +131,8 @@ def rows_pooled(scores: Sequence[StoryScores], *, n_draws: int = N_DRAWS, seed: 
 
 def write_rows(rows: Sequence[Row], path: str | Path) -> None:
     """Write a JSON list; the file appears whole or not at all."""
-    path = Path(path)
     text = json.dumps([_to_json(row) for row in rows], indent=1, allow_nan=False, ensure_ascii=False)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(text + "\n", encoding="utf-8")
-    temporary.replace(path)
+    write_text(path, text + "\n")
 
 
 def read_rows(path: str | Path) -> list[Row]:

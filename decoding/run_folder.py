@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..datasets.errors import MissingData, WrongArgument
+from ..datasets.whole_file import write_text
 
 REPORTED = ("plasticode", "torch", "lightning", "nilearn", "nibabel", "numpy", "scipy", "scikit-learn", "himalaya")
 
@@ -66,11 +67,7 @@ class RunFolder:
 
     def write_json(self, name: str, value: Any) -> Path:
         """Write `name` whole or not at all."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        temporary = self.path / f".{name}.{os.getpid()}"
-        temporary.write_text(json.dumps(value, indent=1, ensure_ascii=False), encoding="utf-8")
-        os.replace(temporary, self.path / name)
-        return self.path / name
+        return write_text(self.path / name, json.dumps(value, indent=1, ensure_ascii=False))
 
     def write_versions(self) -> None:
         """versions.json: packages, Python, hardware and the command."""

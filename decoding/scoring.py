@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -16,6 +15,7 @@ from rich.progress import track
 from ..datasets.errors import BrokenData, MissingData, PlasticodeError
 from ..datasets.prepare import prepare
 from ..datasets.study import Run, Study, open_study
+from ..datasets.whole_file import whole_file
 from .evaluation import Evaluation, ScoredStory
 from .paired import paired_difference
 from .reading import Reader
@@ -155,18 +155,15 @@ def _write_windows(path: Path, scored: Sequence[ScoredStory]) -> None:
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
     """Write a .tsv whole or not at all."""
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
-    table.to_csv(temporary, sep="\t", index=False)
-    os.replace(temporary, path)
+    with whole_file(path) as draft:
+        table.to_csv(draft, sep="\t", index=False)
 
 
 def _write_similarities(path: Path, scored: Sequence[ScoredStory]) -> None:
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
     # subject/story[/session]: a second hearing of a story must not take the first one's place.
     arrays = {story.reading.run.key.split("/", 1)[1]: story.similarity for story in scored}
-    with temporary.open("wb") as file:
+    with whole_file(path) as draft, draft.open("wb") as file:
         np.savez_compressed(file, allow_pickle=False, **arrays)
-    os.replace(temporary, path)
 
 
 def evaluate_run(

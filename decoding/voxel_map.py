@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ from sklearn.metrics import roc_auc_score
 
 from ..datasets.brain_map import BrainMap
 from ..datasets.study import VoxelMask
+from ..datasets.whole_file import whole_file
 from .intervals import MIN_STORIES, Draws, interval
 from .network import BrainToTextNetwork
 
@@ -34,9 +34,8 @@ def voxel_map(network: BrainToTextNetwork, mask: VoxelMask, subject: str | None 
 
 def save_map(image: BrainMap, path: Path) -> None:
     """Write a .nii.gz whole or not at all."""
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
-    image.image().to_filename(temporary)
-    os.replace(temporary, path)
+    with whole_file(path) as draft:
+        image.image().to_filename(draft)
 
 
 def area_under_curve(image: BrainMap, truth: Bool[np.ndarray, "x y z"], mask: VoxelMask) -> float:
