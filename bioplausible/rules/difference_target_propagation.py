@@ -51,6 +51,7 @@ class DifferenceTargetPropagation(LearningRule):
         name="difference target propagation",
         paper="Lee, Zhang, Fischer & Bengio 2015, arXiv 1412.7525",
         family="target propagation",
+        full_precision=True,  # both targets of a layer differ by less than bf16 resolves
         cost="(7 - 5 s) / (3 - s), s: the first layer's share of a forward pass; (4 - 2 s) / (3 - s) with fixed g",
     )
 

@@ -43,6 +43,7 @@ class LocalDifferenceReconstruction(LearningRule):
         name="local difference reconstruction",
         paper="Ernoult et al. 2022, arXiv 2201.13415",
         family="target propagation",
+        full_precision=True,  # both targets of a layer differ by less than bf16 resolves
         cost="(2 s + (6 + 5 k) (1 - s)) / (3 - s), s: the first layer's share of a forward pass, k: samples",
     )
 

@@ -1,13 +1,22 @@
 """Oracles: rules made to break one promise each; the check that names it must fail, and say what it saw."""
 
+from dataclasses import replace
+
 import pytest
 import torch
+from plasticode.bioplausible.architectures import CNN
 from plasticode.bioplausible.check import check_learning_rule
 from plasticode.bioplausible.layer import add_gradient
+from plasticode.bioplausible.promises import points_the_same_way_in_mixed_precision
 from plasticode.bioplausible.rule import LearningRule, RuleFacts
 from plasticode.bioplausible.rules.backprop import Backprop
+from plasticode.bioplausible.rules.difference_target_propagation import DifferenceTargetPropagation
 from plasticode.bioplausible.rules.direct_feedback_alignment import DirectFeedbackAlignment
-from plasticode.bioplausible.zoo import SMALL
+from plasticode.bioplausible.rules.local_difference_reconstruction import LocalDifferenceReconstruction
+from plasticode.bioplausible.rules.node_perturbation import NodePerturbation
+from plasticode.bioplausible.rules.pepita import Pepita
+from plasticode.bioplausible.trial import Trial
+from plasticode.bioplausible.zoo import SMALL, rule_classes, rule_of
 
 FACTS = RuleFacts(name="broken", paper="none", family="none")
 
@@ -64,3 +73,24 @@ class ReadsMemory(LearningRule):
 def test_a_rule_that_breaks_a_promise_is_told_which(kind, network, said):
     with pytest.raises(AssertionError, match=said):
         check_learning_rule(kind, SMALL[network])
+
+
+def photographs_network():
+    """As deep, and its images as large, as the published CNN: in smaller ones no difference is lost to rounding."""
+    return CNN((3, 32, 32), (16, 32, 16), (3, 3, 3), ("max", "max", "average"), 64)
+
+
+@pytest.mark.parametrize("path", [path for path, kind in rule_classes().items() if not kind.facts.full_precision])
+def test_no_layers_update_is_lost_to_rounding_on_a_deep_network(path):
+    rule = rule_of(path)
+    if rule.refusal(photographs_network()) is None:
+        assert points_the_same_way_in_mixed_precision(Trial(type(rule), photographs_network)) is None
+
+
+@pytest.mark.parametrize("kind", [DifferenceTargetPropagation, LocalDifferenceReconstruction, Pepita, NodePerturbation])
+def test_rules_that_refuse_mixed_precision_lose_an_update_in_it(kind):
+    class Mixed(kind):
+        facts = replace(kind.facts, full_precision=False)
+
+    with pytest.raises(AssertionError, match=r"layers\.[01]\.synapse\.weight is another"):
+        points_the_same_way_in_mixed_precision(Trial(Mixed, photographs_network))
