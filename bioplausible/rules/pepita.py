@@ -36,7 +36,7 @@ class Pepita(LearningRule):
         name="PEPITA",
         paper="Dellaferrera & Kreiman 2022, arXiv 2201.11665",
         family="forward-forward",
-        full_precision=True,  # two passes differ by less than bf16 resolves: updates turn by up to 45 degrees on CIFAR-10
+        full_precision=True,  # two near passes: in bf16 updates turn by up to 45 degrees on CIFAR-10
         cost="3 / (3 - s), s: the first layer's share of a forward pass",
     )
     pace = Pace("sgd", learning_rate=0.03, momentum=0.9, batch_size=64)
