@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -28,6 +29,14 @@ class _Folding(dict[int, str]):
 
 _FOLDING = _Folding()
 
+# Han, kana, Thai, Lao, Myanmar and Khmer: the scripts of large languages that put no blank between words.
+UNSPACED = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff"
+    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+)
+_BLANK_BETWEEN = re.compile(f"(?<=[{UNSPACED}]) +(?=[{UNSPACED}])")
+_ENDS_UNSPACED = re.compile(f"[{UNSPACED}]$")
+
 
 def fold(text: str) -> str:
     """Lower case; letters, marks and digits of every script and the apostrophe stay, the rest parts words.
@@ -38,6 +47,35 @@ def fold(text: str) -> str:
     folded = unicodedata.normalize("NFKC", text).lower().translate(_FOLDING)
     # Lower case can undo the composition ("İ"), and what stood around a joiner can now be composed.
     return " ".join(word for word in unicodedata.normalize("NFKC", folded).split() if word.strip("'"))
+
+
+def closed(text: str) -> str:
+    """The text as its script writes it: without the blanks that part words where the script has none.
+
+    A study's words come one by one, so "今天 很 好" is the text that is learned; it is read and scored as "今天很好".
+    """
+    return _BLANK_BETWEEN.sub("", text)
+
+
+def ends_unspaced(text: str) -> bool:
+    """Whether the last character is of a script without blanks, where every character is whole by itself."""
+    return _ENDS_UNSPACED.search(text) is not None
+
+
+def mostly_unspaced(texts: Iterable[str]) -> bool:
+    """Whether most of what blanks part in these texts is of a script without blanks."""
+    ends = [ends_unspaced(part) for text in texts for part in fold(text).split()]
+    return 2 * sum(ends) > len(ends)
+
+
+def words_are_parted(texts: Iterable[str], longest: float = 4.0) -> bool:
+    """Whether blanks part words in these texts, so that words can be counted and compared.
+
+    False where the stretches of a script without blanks are longer than words, `longest` characters on average (a
+    Mandarin word has 1 to 2): then a blank parts clauses, and only characters can be scored.
+    """
+    parts = [part for text in texts for part in fold(text).split() if ends_unspaced(part)]
+    return sum(map(len, parts)) <= longest * len(parts)
 
 
 class Characters:

@@ -17,12 +17,16 @@ from ..datasets.errors import MissingData, WrongArgument
 from ..datasets.prepare import prepare
 from ..datasets.study import open_study
 from .characters import Characters, fold
+from .segmentation import Segmentation
 from .window_batches import EpochKeys
 from .word_vectors import WordVectors
 
 
 class TextCorpus(LightningDataModule):
     """Random stretches of folded text, each from a word's beginning on.
+
+    Prose of a script without blanks is parted into the words of the stories that are trained on, or into characters
+    where there is no study (see `segmentation`).
 
     Parameters
     ----------
@@ -81,8 +85,10 @@ class TextCorpus(LightningDataModule):
         kept = {name: text for name, text in stories.items() if name not in self.validation}
         self.sources = tuple(document.source for document in documents)
         self.stories = tuple(f"{self.study}/{name}" for name in kept)
-        prose = [fold(document.text) for document in documents]
         transcripts = list(kept.values())
+        # In a script without blanks prose must be parted as the transcripts are, or its clauses would pass for words.
+        parted = Segmentation.of(transcripts)
+        prose = [parted(fold(document.text)) for document in documents]
         if not any(prose) and not any(transcripts):
             raise MissingData("no text to train a language model on", "data.paths", "Name text files or a study.")
         self.characters = Characters.of([*prose, *transcripts])

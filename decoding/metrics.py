@@ -4,7 +4,9 @@ A pair matrix holds at [i, j] the score of the text decoded for window i against
 diagonal is the metric, its other circular diagonals are the permuted pairing (`nulls`). Scores are per window and
 then averaged: a corpus-level rate would let long windows outweigh short ones.
 
-Both sides pass through `fold`. Words are what blanks separate. Windows without true text are dropped before.
+Both sides pass through `fold`. Words are what blanks separate: where a script has no blanks these are a study's own
+words (`words_are_parted` tells whether they are words at all). Characters are counted as the script writes them, so
+the blanks between such words are no characters. Windows without true text are dropped before.
 """
 
 from __future__ import annotations
@@ -19,16 +21,17 @@ from rapidfuzz import process
 from rapidfuzz.distance import Levenshtein
 
 from ..datasets.errors import BrokenData
-from .characters import fold
+from .characters import closed, fold, mostly_unspaced, words_are_parted
 
 
 def cer_pairs(decoded: Sequence[str], true: Sequence[str]) -> Float64[np.ndarray, "decoded true"]:
     """Character error rate: Levenshtein distance over characters, blanks included, per character of the truth.
 
-    0 is perfect; an empty decoded text has 1; more than 1 is possible. The diagonal is `jiwer.cer` per window.
-    Raises `BrokenData` for an empty truth.
+    Blanks that part words of a script without blanks are left out on both sides (`closed`): how a text was segmented
+    earns nothing. 0 is perfect; an empty decoded text has 1; more than 1 is possible. The diagonal is `jiwer.cer` of
+    the closed texts per window. Raises `BrokenData` for an empty truth.
     """
-    return _error_rates(_folded(decoded), _truth(true))
+    return _error_rates(list(map(closed, _folded(decoded))), list(map(closed, _truth(true))))
 
 
 def wer_pairs(decoded: Sequence[str], true: Sequence[str]) -> Float64[np.ndarray, "decoded true"]:
@@ -49,6 +52,16 @@ def bleu1_pairs(decoded: Sequence[str], true: Sequence[str]) -> Float64[np.ndarr
     brevity = np.exp(np.minimum(0, 1 - np.array([len(text) for text in truth]) / lengths))
     scores: Float64[np.ndarray, "decoded true"] = brevity * matches / lengths
     return scores
+
+
+def inapplicable(true: Sequence[str]) -> dict[str, str]:
+    """Metrics that say nothing about texts like these, and why; CER always does."""
+    reasons: dict[str, str] = {}
+    if not words_are_parted(true):
+        reasons |= dict.fromkeys(("wer", "bleu1"), "no blanks part the words of these texts: score characters")
+    if mostly_unspaced(true):
+        reasons["meteor"] = "its word lists are English"
+    return reasons
 
 
 def meteor_unavailable() -> str | None:

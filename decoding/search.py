@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..datasets.errors import WrongArgument
 from .agreement import Agreement
-from .characters import Characters
+from .characters import Characters, ends_unspaced
 from .decoder import Cache, CharDecoder, Memory
 
 
@@ -160,8 +160,12 @@ class _Hypotheses:
 
 
 def _whole_words(text: str) -> str:
-    """Without the last word, which the length may have cut in two, unless it is the only one."""
-    return text.strip() if " " not in text.strip() else text[: text.rindex(" ")].strip()
+    """Without the last word, which the length may have cut in two, unless it is the only one.
+
+    Of a script without blanks the last character stays: it is whole, and what follows the last blank may be a clause.
+    """
+    whole = " " not in text.strip() or ends_unspaced(text)
+    return text.strip() if whole else text[: text.rindex(" ")].strip()
 
 
 @torch.inference_mode()

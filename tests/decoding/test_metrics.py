@@ -10,8 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from plasticode.datasets.errors import BrokenData
-from plasticode.decoding.characters import fold
-from plasticode.decoding.metrics import bleu1_pairs, cer_pairs, meteor_pairs, meteor_unavailable, wer_pairs
+from plasticode.decoding.characters import closed, fold
+from plasticode.decoding.metrics import (
+    bleu1_pairs,
+    cer_pairs,
+    inapplicable,
+    meteor_pairs,
+    meteor_unavailable,
+    wer_pairs,
+)
 from sacrebleu.metrics import BLEU
 
 TRUE = ["the cat sat on the mat", "it's 9 o'clock and the the end", "wo die zitronen blühn", "他 说 你好"]
@@ -43,7 +50,7 @@ def test_folding_twice_is_folding_once(text: str) -> None:
     assert fold(fold(text)) == fold(text)
 
 
-@pytest.mark.parametrize(("pairs", "split"), [(cer_pairs, list), (wer_pairs, str.split)])
+@pytest.mark.parametrize(("pairs", "split"), [(cer_pairs, lambda text: list(closed(text))), (wer_pairs, str.split)])
 def test_error_rates_equal_brute_force_edit_distance(pairs, split) -> None:
     expected = [[edits_by_hand(split(d), split(t)) / len(split(t)) for t in TRUE] for d in DECODED]
     np.testing.assert_allclose(pairs(DECODED, TRUE), expected, rtol=1e-15)
@@ -54,7 +61,8 @@ def test_error_rates_equal_brute_force_edit_distance(pairs, split) -> None:
 def test_the_diagonal_equals_jiwer_and_sacrebleu(windows: list[tuple[str, str]]) -> None:
     decoded, true = [d for d, _ in windows], [t for _, t in windows]
     bleu = BLEU(max_ngram_order=1, effective_order=True, tokenize="none")
-    np.testing.assert_allclose(np.diag(cer_pairs(decoded, true)), [jiwer.cer(t, d) for d, t in windows])
+    written = [(closed(d), closed(t)) for d, t in windows]
+    np.testing.assert_allclose(np.diag(cer_pairs(decoded, true)), [jiwer.cer(t, d) for d, t in written])
     np.testing.assert_allclose(np.diag(wer_pairs(decoded, true)), [jiwer.wer(t, d) for d, t in windows])
     np.testing.assert_allclose(
         np.diag(bleu1_pairs(decoded, true)), [bleu.sentence_score(d, [t]).score / 100 for d, t in windows], atol=1e-12
@@ -65,6 +73,27 @@ def test_bleu1_off_the_diagonal_equals_sacrebleu() -> None:
     bleu = BLEU(max_ngram_order=1, effective_order=True, tokenize="none")
     expected = [[bleu.sentence_score(d, [t]).score / 100 for t in TRUE] for d in DECODED]
     np.testing.assert_allclose(bleu1_pairs(DECODED, TRUE), expected, atol=1e-12)
+
+
+def test_how_chinese_is_segmented_counts_in_words_and_not_in_characters() -> None:
+    true, same, other = "今天 天气 很 好", "今 天天 气很好", "今天 天气 不 好"
+    assert cer_pairs([true, same, "今天天气很好", other], [true]).ravel().tolist() == [0, 0, 0, 1 / 6]
+    assert wer_pairs([true, same, other], [true]).ravel().tolist() == [0, 1, 0.25]
+    assert bleu1_pairs([true, same, other], [true]).ravel().tolist() == [1, 0, 0.75]
+
+
+def test_blanks_beside_other_scripts_are_characters() -> None:
+    assert cer_pairs(["他说hello"], ["他 说 hello"]).item() == 1 / len("他说 hello")
+    assert cer_pairs(["ab"], ["a b"]).item() == 1 / 3
+
+
+def test_word_metrics_are_said_to_be_inapplicable_where_no_blanks_part_words() -> None:
+    assert inapplicable(["the cat sat", "wo die zitronen blühn"]) == {}
+    assert inapplicable(["今天 天气 很 好"]) == {"meteor": "its word lists are English"}
+    unparted = inapplicable(["今天天气很好", "我们去看山上的羊"])
+    assert sorted(unparted) == ["bleu1", "meteor", "wer"]
+    assert unparted["wer"] == "no blanks part the words of these texts: score characters"
+    assert inapplicable([]) == {}
 
 
 def test_an_empty_decoded_text_is_all_deletions() -> None:
