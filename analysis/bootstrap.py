@@ -15,27 +15,33 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64
 
-from ..datasets.errors import WrongArgument
+from ..datasets.errors import BrokenData, WrongArgument
+from .comparison import measure_called
 from .resampled_products import ResampledProducts
 from .resampled_ranks import ResampledRanks
-from .resampled_singly import ResampledSingly
+from .resampled_tau import ResampledTau
+from .resampled_whitening import ResampledWhitened
+from .resampling import Resampled
 from .subjects import Subjects
 from .whitening import conditions_of
 
 FACTORS = ("both", "subjects", "stimuli")
 MIN_DISTINCT = 3  # conditions, without which a resample says nothing, as in rsatoolbox
-CHUNK_BYTES = 2**28
-ENGINES: dict[str, type[ResampledProducts] | type[ResampledRanks]] = {
-    "cosine": ResampledProducts,
+ENGINES: dict[str, type[Resampled]] = {
     "pearson": ResampledProducts,
     "spearman": ResampledRanks,
+    "tau-a": ResampledTau,
+    "tau-b": ResampledTau,
+    "cosine": ResampledProducts,
+    "whitened-cosine": ResampledWhitened,
+    "whitened-correlation": ResampledWhitened,
     "rho-a": ResampledRanks,
 }
 
+Rows = Float64[np.ndarray, "_rdm pair"]
 Times = Float64[np.ndarray, "sample drawn"]
-Resampled = ResampledProducts | ResampledRanks | ResampledSingly
 
 
 @dataclass(frozen=True)
@@ -111,14 +117,70 @@ def evaluate(
     subjects
         Whose RDMs the data are, in the order of `resamples`.
     measure
-        One of `comparison.MEASURES`.
+        One of `comparison.MEASURES`; raises `WrongArgument` for another.
     """
-    engine: type[Resampled] = ENGINES.get(measure, ResampledSingly)
-    of: Callable[[Times], Resampled] = partial(engine, models, data, subjects, measure)
+    of: Callable[[Times], Resampled] = partial(engine(measure), models, data, subjects, measure)
     whole = of(np.ones((1, conditions_of(models.shape[1]))))
-    width = max(1, CHUNK_BYTES // engine.bytes_per_sample(len(models), len(data), models.shape[1]))
+    width = engine(measure).samples_at_once(len(models), *data.shape)
     chunks = [_evaluated(of, whole, subjects, resamples.part(at, at + width)) for at in range(0, len(resamples), width)]
     return Draws(*(np.concatenate(parts, axis=1) for parts in zip(*chunks, strict=True)))
+
+
+def resampled_similarities(
+    models: Float64[np.ndarray, "model pair"],
+    data: Float64[np.ndarray, "rdm pair"],
+    measure: str,
+    conditions: Float64[np.ndarray, "sample condition"],
+) -> Float64[np.ndarray, "sample model rdm"]:
+    """Similarity of every model with every data RDM in each resample of the conditions, without noise ceilings.
+
+    Parameters
+    ----------
+    models, data, measure
+        As of `evaluate`.
+    conditions
+        How often each condition is drawn.
+
+    NaN where fewer than three distinct conditions are drawn, and where an RDM is constant in the resample. Raises
+    `WrongArgument` for an unknown measure and for counts of other conditions, and `BrokenData` for missing pairs.
+    """
+    _check(models, data, conditions.shape[1])
+    everyone = Subjects(tuple(map(str, range(len(data)))), np.arange(len(data)))
+    width = engine(measure).samples_at_once(len(models), *data.shape)
+    chunks = [conditions[at : at + width] for at in range(0, len(conditions), width)]
+    found = np.concatenate([engine(measure)(models, data, everyone, measure, some).similarities for some in chunks])
+    found[_too_few(conditions)] = np.nan
+    return found
+
+
+def engine(measure: str) -> type[Resampled]:
+    """What resamples the measure; raises `WrongArgument` that lists the names for one that is not there."""
+    measure_called(measure)
+    return ENGINES[measure]
+
+
+def _check(models: Rows, data: Rows, n_conditions: int) -> None:
+    pairs = n_conditions * (n_conditions - 1) // 2
+    if models.shape[1] != pairs or data.shape[1] != pairs:
+        what = f"counts are for {n_conditions} conditions, the RDMs have {models.shape[1]} and {data.shape[1]} pairs"
+        raise WrongArgument(what, "conditions", "Join them by id first.")
+    for rows, name in ((models, "models"), (data, "data")):
+        refuse_missing(rows, name)
+
+
+def refuse_missing(rows: Rows, name: str) -> None:
+    """Raise `BrokenData` where a pair is missing in any of the RDMs, which go by that name in the message."""
+    missing = int(np.isnan(rows).any(axis=0).sum())
+    if missing:
+        raise BrokenData(
+            f"{missing} pairs are missing (NaN), and permuted or resampled labels would move them",
+            name,
+            "Cut the conditions to those whose pairs are all there, with subset_pattern.",
+        )
+
+
+def _too_few(conditions: Float64[np.ndarray, "sample condition"]) -> Bool[np.ndarray, " sample"]:
+    return np.asarray((conditions > 0).sum(axis=1) < MIN_DISTINCT)
 
 
 def _evaluated(
@@ -135,7 +197,7 @@ def _evaluated(
         if chunk.subjects is not None:
             parts += [_mean(whole, drawn), _mean(resampled, everyone)]
         for values in (*parts[0], *parts[-1]):  # those of resampled conditions
-            values[(chunk.conditions > 0).sum(axis=1) < MIN_DISTINCT] = np.nan
+            values[_too_few(chunk.conditions)] = np.nan
     return np.stack([similarity for similarity, _ in parts]), np.stack([bounds for _, bounds in parts])
 
 

@@ -39,7 +39,6 @@ from .kendall import tau_a, tau_b
 from .partial import partial_similarities
 from .present import present_pairs
 from .ranks import midranks
-from .resampling import weighted_similarities as weighted_similarities  # the same of resamples, found here too
 from .whitening import Covariance, PairPrecision, conditions_of
 
 Rows = Float64[np.ndarray, "_rdm pair"]
@@ -136,11 +135,11 @@ def _cosine(a: Rows, b: Rows, _: PairPrecision) -> Table:
 
 
 def _whitened_cosine(a: Rows, b: Rows, precision: PairPrecision) -> Table:
-    return np.asarray(precision.products(a, b) / precision.lengths(a)[:, None] / precision.lengths(b))
+    return precision.cosines(a, b)
 
 
 def _whitened_correlation(a: Rows, b: Rows, precision: PairPrecision) -> Table:
-    return _whitened_cosine(centred(a), centred(b), precision)
+    return precision.cosines(centred(a), centred(b))
 
 
 def _tau_a(a: Rows, b: Rows, _: PairPrecision) -> Table:

@@ -28,8 +28,8 @@ from rsatoolbox.inference.result import Result
 from rsatoolbox.rdm import RDMs
 from scipy.stats import t as student
 
-from ..datasets.errors import BrokenData, WrongArgument
-from .bootstrap import Draws, draw, evaluate
+from ..datasets.errors import WrongArgument
+from .bootstrap import Draws, draw, evaluate, refuse_missing
 from .comparison import similarities
 from .correction import fdr, max_statistic_p, pairwise_fdr, permutation_p
 from .id_order import in_id_order
@@ -191,10 +191,12 @@ def infer(
     """
     models, data = in_id_order(models, data)
     subjects = subjects_of(data)
-    _check(models, data, samples, permutations)
+    a, b = (np.asarray(rdms.dissimilarities, np.float64) for rdms in (models, data))
+    refuse_missing(a, "models")
+    refuse_missing(b, "data")
+    _check(samples, permutations)
     resample = _possible(resample, subjects)
     warn_if_weak(data.n_cond, len(subjects), permutations)
-    a, b = (np.asarray(rdms.dissimilarities, np.float64) for rdms in (models, data))
     refuse_constant(b, measure, data)
     compared = similarities(a, b, measure)
     resamples = draw(len(subjects), data.n_cond, resample, samples=samples, seed=seed)
@@ -214,15 +216,7 @@ def infer(
     )
 
 
-def _check(models: RDMs, data: RDMs, samples: int, permutations: int) -> None:
-    for rdms, name in ((models, "models"), (data, "data")):
-        missing = int(np.isnan(rdms.dissimilarities).any(axis=0).sum())
-        if missing:
-            raise BrokenData(
-                f"{missing} pairs are missing (NaN), and permuted labels would move them",
-                name,
-                "Cut the conditions to those whose pairs are all there, with subset_pattern.",
-            )
+def _check(samples: int, permutations: int) -> None:
     if samples < 2 or permutations < 0:
         raise WrongArgument(
             f"{samples} samples and {permutations} permutations cannot be drawn",

@@ -1,4 +1,4 @@
-"""Midranks of all RDMs at once: tied dissimilarities share the mean of the ranks that they span."""
+"""Ranks of all RDMs at once: tied dissimilarities share the mean of the ranks that they span, or one dense rank."""
 
 from __future__ import annotations
 
@@ -18,17 +18,16 @@ def midranks(rows: Rows) -> Float64[np.ndarray, "_rdm _pair"]:
     return ranks
 
 
-def tied_spans(rows: Rows) -> tuple[Positions, Positions, Positions]:
-    """Of each row: the order that sorts it, and for each value where its tied group begins and ends when sorted.
-
-    Values smaller than a value number `first`, smaller or equal ones `end`; without ties end = first + 1.
-    """
+def dense_ranks(rows: Rows) -> Positions:
+    """Ranks from 1 along each row in which tied values share a rank and no rank is left out; rows must be finite."""
     order = np.argsort(rows, axis=1)
-    begins, ends = _spans(np.take_along_axis(rows, order, axis=1))
-    first, end = np.empty_like(order), np.empty_like(order)
-    np.put_along_axis(first, order, np.broadcast_to(begins, order.shape), axis=1)
-    np.put_along_axis(end, order, np.broadcast_to(ends, order.shape), axis=1)
-    return order, first, end
+    ordered = np.take_along_axis(rows, order, axis=1)
+    sorted_ranks = np.ones(rows.shape, np.intp)
+    np.cumsum(ordered[:, 1:] != ordered[:, :-1], axis=1, out=sorted_ranks[:, 1:])
+    sorted_ranks[:, 1:] += 1
+    ranks = np.empty(rows.shape, np.intp)
+    np.put_along_axis(ranks, order, sorted_ranks, axis=1)
+    return ranks
 
 
 def _spans(ordered: Rows) -> tuple[Positions, Positions]:

@@ -1,80 +1,61 @@
 """Cosine and Pearson correlation over resampled conditions, as products of pair weights with products of RDMs.
 
-With weights w of the pairs, the cosine of RDMs a and b is Σ w a b / √(Σ w a² Σ w b²). The noise ceiling needs no mean
-RDM either: with u the RDMs at length 1 and G their cosines, the mean of RDMs that are drawn s times has the direction
-Σ_j s_j u_j, and so the similarity (G s)_i / √(sᵀ G s) with RDM i; without a subject, its s are 0.
+With weights w of the pairs, the cosine of RDMs a and b is Σ w a b / √(Σ w a² Σ w b²); for the correlation, with
+weights that sum to 1, (Σ w a b - Σ w a Σ w b) takes the place of Σ w a b.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float64
 
-from .comparison import weighted_similarities
-from .pair_weights import pair_weights
-from .subjects import Subjects, mean_over_drawn
+from .resampled_cosines import (
+    NO_SPREAD,
+    Lengths,
+    ResampledCosines,
+    Rows,
+    Tables,
+    Weights,
+    products,
+    products_with_each_other,
+    standard,
+)
 
 
 @dataclass(frozen=True)
-class ResampledProducts:
-    """Similarities and noise ceilings in resamples of the conditions; arguments as of `ResampledRanks`, and
+class ResampledProducts(ResampledCosines):
+    """For "cosine" and "pearson"."""
 
-    Parameters
-    ----------
-    measure
-        "cosine" or "pearson".
-    """
+    CENTRED: ClassVar[frozenset[str]] = frozenset({"pearson", "whitened-correlation"})  # measures without the mean
 
-    models: Float64[np.ndarray, "model pair"]
-    data: Float64[np.ndarray, "rdm pair"]
-    subjects: Subjects
-    measure: str
-    conditions: Float64[np.ndarray, "sample condition"]
-
-    @staticmethod
-    def bytes_per_sample(n_models: int, n_data: int, n_pairs: int) -> int:
-        """Memory that one resample takes."""
-        return 16 * n_pairs
+    def _inner(self, a: slice, b: slice) -> Tables:
+        rows, shares = self._rows, self._shares
+        found = products_with_each_other(rows[a], shares) if a == b else products(rows[a], rows[b], shares)
+        if self._means is not None:
+            found -= self._means[:, a, None] * self._means[:, None, b]
+        return found
 
     @cached_property
-    def similarities(self) -> Float64[np.ndarray, "sample model rdm"]:
-        """Of every model with every data RDM; NaN for an RDM that is constant in the resample."""
-        return weighted_similarities(self.models, self.data, self._weights, self.measure)
-
-    def bounds(self, times: Float64[np.ndarray, "draw rdm"]) -> Float64[np.ndarray, "draw 2"]:
-        """Lower and upper noise ceiling with each RDM drawn `times`, as `noise_ceiling.bounds` has them.
-
-        A single resample of conditions serves all draws. NaN where fewer than two subjects are drawn.
-        """
-        return bounds_from_cosines(self._cosines, self.subjects, times)
+    def _scales(self) -> Lengths:
+        found: Lengths = self._shares @ np.square(self._rows).T
+        if self._means is None:
+            return found
+        found -= np.square(self._means)
+        return np.where(found > NO_SPREAD, found, np.nan)
 
     @cached_property
-    def _weights(self) -> Float64[np.ndarray, "sample pair"]:
-        return pair_weights(self.conditions)
+    def _rows(self) -> Rows:
+        return standard(np.concatenate([self.models, self.data]), centre=self.measure in self.CENTRED)
 
     @cached_property
-    def _cosines(self) -> Float64[np.ndarray, "sample rdm rdm"]:
-        return weighted_similarities(self.data, self.data, self._weights, self.measure)
+    def _means(self) -> Float64[np.ndarray, "sample rdm"] | None:
+        return self._shares @ self._rows.T if self.measure in self.CENTRED else None
 
-
-def bounds_from_cosines(
-    cosines: Float64[np.ndarray, "sample rdm rdm"], subjects: Subjects, times: Float64[np.ndarray, "draw rdm"]
-) -> Float64[np.ndarray, "draw 2"]:
-    """Lower and upper noise ceiling from the similarities of all data RDMs with each other."""
-    drawn = subjects.drawn(times)
-    others = (1 - subjects.membership) * times[:, None]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        upper, lower = _with_each(cosines, times[:, None]), _with_each(cosines, others)
-    own = [np.einsum("dsr,sr->ds", np.broadcast_to(table, others.shape), subjects.shares) for table in (lower, upper)]
-    return np.stack([mean_over_drawn(table, drawn) for table in own], axis=1)
-
-
-def _with_each(
-    cosines: Float64[np.ndarray, "sample rdm rdm"], times: Float64[np.ndarray, "draw pool rdm"]
-) -> Float64[np.ndarray, "draw pool rdm"]:
-    """Similarity of mean RDMs, in which RDMs count `times`, with each RDM."""
-    products = times @ cosines
-    return np.asarray(products / np.sqrt((products * times).sum(axis=2, keepdims=True)))
+    @cached_property
+    def _shares(self) -> Weights:
+        with np.errstate(invalid="ignore"):  # no pairs where a single condition is drawn
+            return np.asarray(self._weights / self._weights.sum(axis=1, keepdims=True))

@@ -1,4 +1,4 @@
-"""Whitened measures in many resamples of the conditions, in closed form.
+"""Whitened measures over resampled conditions, in closed form.
 
 rsatoolbox takes the copies of a condition for conditions of their own, whose distances to each other are missing. With
 N = Σ c_i copies and D the RDM of the resample, the quadratic form aᵀ V⁻¹ b of `whitening` is, but for a factor,
@@ -16,92 +16,79 @@ where a condition makes up more than half of a resample and the diagonal has a z
 
     aᵀ V⁻¹ b = Q(a, b) - Q(a, e) Q(e, e)⁻¹ Q(e, b).
 
+For the correlation the mean over the pairs of the resample is taken off, from Σ c_i c_j a_ij b_ij and from the sums r.
+Noise ceilings average RDMs of one length in the resample: not the whitened one, as in `noise_ceiling.SCALES`.
+
 Noise is independent and of one size for each condition; a given covariance between conditions is not resampled.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float64
 
-Rows = Float64[np.ndarray, "_rdm pair"]
-Counts = Float64[np.ndarray, "sample condition"]
-Tables = Float64[np.ndarray, "sample _row _column"]
+from .resampled_cosines import Lengths, Tables
+from .resampled_products import ResampledProducts
+from .whitening import conditions_of
+
 PerCondition = Float64[np.ndarray, "sample _row condition"]
-BYTES = 2**26  # of the largest array that is held at a time
+Counts = Float64[np.ndarray, "sample condition"]
+Numbers = Float64[np.ndarray, "sample 1"]
 
 
-def whitened_cosine(a: Rows, b: Rows, counts: Counts) -> Tables:
-    """Whitened cosine of every model with every data RDM in each resample (sample, model, data)."""
-    rows = np.concatenate([a, b])
-    parts = [_cosines(products, len(a)) for products, _ in _products(rows, counts)]
-    return np.concatenate(parts)
+@dataclass(frozen=True)
+class ResampledWhitened(ResampledProducts):
+    """For "whitened-cosine" and "whitened-correlation"; products are per pair of the resample."""
+
+    @classmethod
+    def bytes_per_sample(cls, n_models: int, n_data: int, n_pairs: int) -> int:
+        """Memory that one resample takes: some eight arrays with a number for each RDM and condition come on top."""
+        by_condition = 8 * (n_models + n_data) * conditions_of(n_pairs)
+        return 8 * by_condition + super().bytes_per_sample(n_models, n_data, n_pairs)
+
+    def _inner(self, a: slice, b: slice) -> Tables:
+        left, right = self._factors
+        found = 2 * super()._inner(a, b)
+        found += left[:, a] @ right[:, b].swapaxes(1, 2)
+        return found
+
+    @cached_property
+    def _squares(self) -> Lengths:
+        return np.asarray(2 * self._scales + np.einsum("src,src->sr", *self._factors))
+
+    @cached_property
+    def _factors(self) -> tuple[Float64[np.ndarray, "sample rdm part"], Float64[np.ndarray, "sample rdm part"]]:
+        """What Q and the missing part add to the plain products: sums over the last axis of one times the other."""
+        counts, sums = self.conditions, self._sums
+        number = counts.sum(axis=1, keepdims=True)
+        scaled = sums * counts[:, None]
+        totals = scaled.sum(axis=2, keepdims=True) / number[:, None]
+        missing = counts * (counts - 1)
+        along = missing[:, None] * (totals - 2 * sums) / number[:, None]
+        solved = solved_for_copies(along, missing, counts, number)
+        pairs = self._weights.sum(axis=1)[:, None, None]
+        with np.errstate(divide="ignore", invalid="ignore"):  # no pairs where a single condition is drawn
+            left = np.concatenate([-2 / number[:, None] * scaled, totals, -solved], axis=2) / pairs
+        return left, np.concatenate([sums, totals, along], axis=2)
+
+    @cached_property
+    def _sums(self) -> PerCondition:
+        """r of every RDM, the mean over the resample's pairs taken off for the correlation."""
+        counts = self.conditions
+        n = counts.shape[1]
+        first, second = np.triu_indices(n, 1)
+        matrices = np.zeros((n, len(self._rows), n))
+        matrices[first, :, second] = matrices[second, :, first] = self._rows.T
+        sums = (counts @ matrices.reshape(n, -1)).reshape(len(counts), -1, n)
+        if self._means is not None:
+            sums -= self._means[:, :, None] * (counts.sum(axis=1, keepdims=True) - counts)[:, None]
+        return sums
 
 
-def whitened_correlation(a: Rows, b: Rows, counts: Counts) -> Tables:
-    """The same, the mean over the pairs of the resample taken off each RDM first."""
-    rows = np.concatenate([a, b])
-    rows = rows - rows.mean(axis=1, keepdims=True)  # so that the resample's own means, taken off below, are small
-    with_one = np.concatenate([rows, np.ones((1, rows.shape[1]))])
-    parts = [_cosines(_less_means(products, means), len(a)) for products, means in _products(with_one, counts)]
-    return np.concatenate(parts)
-
-
-def _cosines(products: Tables, n_models: int) -> Tables:
-    """From the products of all RDMs with each other to the cosines of models with data; NaN where one is zero."""
-    squared = np.einsum("srr->sr", products)
-    lengths = np.sqrt(np.where(squared > 0, squared, np.nan))
-    return np.asarray(products[:, :n_models, n_models:] / lengths[:, :n_models, None] / lengths[:, None, n_models:])
-
-
-def _less_means(products: Tables, means: Float64[np.ndarray, "sample _row"]) -> Tables:
-    """Products of d - mean · 1, given those of d and, last, of 1; exact rounding leaves about 1e-13 of a constant."""
-    ones = products[:, :-1, -1]
-    mean = means[:, :-1]
-    crossed = ones[:, :, None] * mean[:, None] + mean[:, :, None] * ones[:, None]
-    left = products[:, :-1, :-1] - crossed + mean[:, :, None] * mean[:, None] * products[:, -1:, -1:]
-    before = np.einsum("srr->sr", products[:, :-1, :-1])
-    after = np.einsum("srr->sr", left)  # a view, written to
-    constant = after <= 1e-12 * before
-    rows = np.arange(left.shape[1])
-    left[:, rows, rows] = np.where(constant, 0, after)
-    return np.asarray(left)
-
-
-def _products(rows: Rows, counts: Counts) -> Iterator[tuple[Tables, Float64[np.ndarray, "sample _row"]]]:
-    """aᵀ V⁻¹ b of all rows with each other, and their means over the pairs, for some samples at a time."""
-    n = counts.shape[1]
-    first, second = np.triu_indices(n, 1)
-    matrices = np.zeros((len(rows), n, n))
-    matrices[:, first, second] = matrices[:, second, first] = rows
-    size = max(1, BYTES // (8 * rows.size))
-    for at in range(0, len(counts), size):
-        some = counts[at : at + size]
-        weights = some[:, first] * some[:, second]
-        plain = 2 * (rows * weights[:, None]) @ rows.T
-        yield (
-            _marginal(plain, (matrices @ some.T).transpose(2, 0, 1), some),
-            weights @ rows.T / weights.sum(axis=1, keepdims=True),
-        )
-
-
-def _marginal(plain: Tables, sums: PerCondition, counts: Counts) -> Tables:
-    """The module's last equation, from Σ_ij c_i c_j a_ij b_ij and the sums r."""
-    number = counts.sum(axis=1)[:, None]
-    scaled = sums * counts[:, None]
-    totals = scaled.sum(axis=2)
-    whole = plain - 2 / number[..., None] * scaled @ sums.transpose(0, 2, 1)
-    whole += totals[:, :, None] * totals[:, None] / number[..., None] ** 2
-    missing = counts * (counts - 1)
-    along = missing[:, None] * (totals[:, :, None] / number[..., None] ** 2 - 2 * sums / number[..., None])
-    return np.asarray(whole - _solved(along, missing, counts, number) @ along.transpose(0, 2, 1))
-
-
-def _solved(
-    along: PerCondition, missing: Counts, counts: Counts, number: Float64[np.ndarray, "sample 1"]
-) -> PerCondition:
+def solved_for_copies(along: PerCondition, missing: Counts, counts: Counts, number: Numbers) -> PerCondition:
     """Q(e, e)⁻¹ Q(e, d), zero for conditions without copies of each other."""
     diagonal = missing * (1 - 2 * (counts - 1) / number)
     singular = ((missing > 0) & (diagonal == 0)).any(axis=1)  # a condition drawn N / 2 + 1 times
@@ -116,9 +103,3 @@ def _solved(
         whole = outer[singular] + np.eye(n) * (diagonal + (missing == 0))[singular][:, None]
         solved[singular] = np.linalg.solve(whole, along[singular].transpose(0, 2, 1)).transpose(0, 2, 1)
     return np.asarray(solved)
-
-
-RESAMPLED_WHITENED: dict[str, Callable[[Rows, Rows, Counts], Tables]] = {
-    "whitened-cosine": whitened_cosine,
-    "whitened-correlation": whitened_correlation,
-}

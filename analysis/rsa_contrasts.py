@@ -21,21 +21,16 @@ from rsatoolbox.rdm import RDMs
 from scipy.stats import t
 
 from ..datasets.errors import BrokenData
-from .bootstrap import MIN_DISTINCT, draw
+from .bootstrap import draw, resampled_similarities
 from .comparison import similarities
 from .id_order import in_id_order
 from .noise_ceiling import refuse_constant
 from .permutation import permuted_similarities
-from .resampled_singly import ResampledSingly
-from .resampled_whitening import RESAMPLED_WHITENED
-from .resampling import WEIGHTED, resampled_similarities
-from .subjects import Subjects, subjects_of
+from .subjects import subjects_of
 
-BATCHED = {*WEIGHTED, *RESAMPLED_WHITENED}  # the others are counted one resample after the other
 LEVEL = 0.95
 Rows = Float64[np.ndarray, "_rdm pair"]
 Observed = Float64[np.ndarray, "model subject"]
-Drawn = Float64[np.ndarray, "draw model subject"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +82,7 @@ def evidence(
     a, b = np.asarray(models.dissimilarities, np.float64), np.concatenate([rows for rows, _ in parts])
     conditions = draw(2, models.n_cond, "stimuli", samples=samples, seed=seed).conditions
     assert conditions is not None
-    observed, resampled = similarities(a, b, measure), _resampled(a, b, measure, conditions)
+    observed, resampled = similarities(a, b, measure), resampled_similarities(a, b, measure, conditions)
     null = [permuted_similarities(a, b[[i]], measure, permutations=permutations, seed=seed) for i in range(len(b))]
     found, first = {}, 0
     for region, (rows, names) in zip(regions, parts, strict=True):
@@ -156,17 +151,6 @@ def _by_subject(data: RDMs, measure: str) -> tuple[Rows, tuple[str, ...]]:
         what = f"{len(rows)} RDMs of {len(subjects)} subjects"
         raise BrokenData(what, str(data.rdm_descriptors["name"][0]), "Average the sessions of a subject first.")
     return rows[np.argsort(subjects.of)], subjects.names
-
-
-def _resampled(models: Rows, data: Rows, measure: str, conditions: Float64[np.ndarray, "sample condition"]) -> Drawn:
-    """NaN where a resample has fewer than three distinct conditions."""
-    if measure in BATCHED:
-        found = resampled_similarities(models, data, conditions, measure)
-    else:
-        everyone = Subjects(tuple(map(str, range(len(data)))), np.arange(len(data)))
-        found = np.array(ResampledSingly(models, data, everyone, measure, conditions).similarities)
-    found[(conditions > 0).sum(axis=1) < MIN_DISTINCT] = np.nan
-    return found
 
 
 def _weighted(

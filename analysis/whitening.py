@@ -52,22 +52,22 @@ class PairPrecision:
     present: Bool[np.ndarray, " pair"]
     sigma_k: Covariance | None = None
 
-    def products(self, a: Rows, b: Rows) -> Float64[np.ndarray, "model data"]:
-        """aᵀ V⁻¹ b of every row of a with every row of b."""
+    def cosines(self, a: Rows, b: Rows) -> Float64[np.ndarray, "model data"]:
+        """aᵀ V⁻¹ b / √(aᵀ V⁻¹ a bᵀ V⁻¹ b) of every row of a with every row of b."""
         if self.sigma_k is not None or not self.present.all():
-            return np.asarray(a @ self.apply(b).T)
-        sums = [_by_condition(rows, self.n_conditions) for rows in (a, b)]
-        totals = [each.sum(axis=1) / self.n_conditions for each in sums]
-        return np.asarray((a @ b.T - sums[0] @ sums[1].T / self.n_conditions + np.outer(*totals) / 2) / 2)
-
-    def lengths(self, rows: Rows) -> Float64[np.ndarray, " _rdm"]:
-        """√(dᵀ V⁻¹ d) of each row."""
-        if self.sigma_k is not None or not self.present.all():
-            return np.asarray(np.sqrt(np.einsum("rp,rp->r", rows, self.apply(rows))))
-        sums = _by_condition(rows, self.n_conditions)
-        squared = [np.einsum("rp,rp->r", each, each) for each in (rows, sums)]
-        total = sums.sum(axis=1) / self.n_conditions
-        return np.asarray(np.sqrt((squared[0] - squared[1] / self.n_conditions + total**2 / 2) / 2))
+            white = [self.apply(rows) for rows in (a, b)]
+            products = a @ white[1].T
+            squares = [np.einsum("rp,rp->r", rows, each) for rows, each in zip((a, b), white, strict=True)]
+        else:
+            n = self.n_conditions
+            sums = [_by_condition(rows, n) for rows in (a, b)]
+            totals = [each.sum(axis=1) / n for each in sums]
+            products = a @ b.T - sums[0] @ sums[1].T / n + np.outer(*totals) / 2
+            squares = [
+                np.einsum("rp,rp->r", rows, rows) - np.einsum("rc,rc->r", by, by) / n + total**2 / 2
+                for rows, by, total in zip((a, b), sums, totals, strict=True)
+            ]
+        return np.asarray(products / np.sqrt(squares[0])[:, None] / np.sqrt(squares[1]))
 
     def apply(self, rows: Rows) -> Rows:
         """V⁻¹ d for each row d of dissimilarities (rdm, present pair)."""

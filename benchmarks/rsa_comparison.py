@@ -15,12 +15,12 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from plasticode.analysis.bootstrap import resampled_similarities
 from plasticode.analysis.comparison import similarities
 from plasticode.analysis.inference_table import METHODS
-from plasticode.analysis.resampling import resampled_similarities
 from rsatoolbox.rdm import RDMs, compare
 
-RESAMPLED = ("cosine", "spearman", "whitened-cosine", "whitened-correlation")
+RESAMPLED = ("cosine", "spearman", "tau-a", "whitened-cosine", "whitened-correlation")
 SAMPLES = 10
 SIGMA_CONDITIONS = 30  # with 92, rsatoolbox took a minute for a single pair of RDMs
 Case = tuple[str, Callable[[], np.ndarray], Callable[[], np.ndarray]]
@@ -64,7 +64,7 @@ def resamples(conditions: int) -> list[Case]:
     return [
         (
             f"{name}, {SAMPLES} resamples",
-            partial(resampled_similarities, a, b, counts, name),
+            partial(resampled_similarities, a, b, name, counts),
             partial(written_out, METHODS[name]),
         )
         for name in RESAMPLED

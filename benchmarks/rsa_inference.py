@@ -20,12 +20,10 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
-from plasticode.analysis.bootstrap import Draws, draw, evaluate
+from plasticode.analysis.bootstrap import Draws, draw, evaluate, resampled_similarities
 from plasticode.analysis.inference_table import METHODS
 from plasticode.analysis.noise_ceiling import noise_ceiling
-from plasticode.analysis.pair_weights import pair_weights
 from plasticode.analysis.permutation import permuted_pairs, permuted_similarities
-from plasticode.analysis.resampling import weighted_similarities
 from plasticode.analysis.subjects import Subjects
 from rsatoolbox.inference import evaluate as theirs
 from rsatoolbox.inference.noise_ceiling import boot_noise_ceiling
@@ -34,8 +32,8 @@ from rsatoolbox.rdm import RDMs, compare
 
 N_MODELS, N_SUBJECTS, N_CONDITIONS = 10, 20, 92
 SUBJECTS = Subjects(tuple(f"{i:02d}" for i in range(N_SUBJECTS)), np.arange(N_SUBJECTS))
-DUAL = ("cosine", "pearson", "spearman", "rho-a", "whitened-correlation", "tau-a")
-SLOW = {"rho-a", "whitened-correlation", "tau-a"}  # a tenth of the resamples
+DUAL = ("cosine", "pearson", "spearman", "rho-a", "whitened-cosine", "whitened-correlation", "tau-a", "tau-b")
+SLOW = {"tau-a", "tau-b"}  # a tenth of the resamples
 
 
 def rows(samples: int = 1000, theirs: int = 50, repeats: int = 3) -> list[dict[str, Any]]:
@@ -61,8 +59,7 @@ def stimuli_row(models: RDMs, data: RDMs, samples: int, few: int, repeats: int) 
     assert conditions is not None
 
     def ours() -> np.ndarray:
-        weights = pair_weights(conditions)
-        return weighted_similarities(models.dissimilarities, data.dissimilarities, weights, "cosine").mean(axis=2)
+        return resampled_similarities(models.dissimilarities, data.dissimilarities, "cosine", conditions).mean(axis=2)
 
     def other() -> np.ndarray:
         with drawing(None, conditions[:few]), quiet():

@@ -6,14 +6,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from plasticode.analysis.bootstrap import Draws, Resamples, draw, evaluate
+from plasticode.analysis.bootstrap import Draws, Resamples, draw, engine, evaluate
 from plasticode.analysis.comparison import MEASURES
 from plasticode.analysis.inference_table import METHODS
+from plasticode.analysis.noise_ceiling import SCALES, bounds
 from plasticode.analysis.pair_weights import pair_weights
-from plasticode.analysis.resampled_ranks import centred_ranks
-from plasticode.analysis.resampled_singly import ResampledSingly
+from plasticode.analysis.permutation import permuted_pairs
+from plasticode.analysis.ranks import dense_ranks, midranks
+from plasticode.analysis.resampled_pools import centred_ranks
 from plasticode.analysis.subjects import Subjects, subjects_of
 from plasticode.analysis.variance import variances
+from plasticode.analysis.whitening import PairPrecision
 from plasticode.datasets.errors import WrongArgument
 from rsatoolbox.inference import evaluate as theirs
 from rsatoolbox.inference.noise_ceiling import boot_noise_ceiling
@@ -23,7 +26,6 @@ from rsatoolbox.rdm import compare as their_compare
 from scipy.stats import rankdata
 
 N, PAIRS = 12, 66
-QUICK = ("cosine", "pearson", "spearman", "rho-a")
 
 
 def planted(sessions: int = 1, digits: int = 9) -> tuple[RDMs, RDMs]:
@@ -117,24 +119,52 @@ def test_bootstraps_of_one_factor_are_rsatoolboxs(resample: str, monkeypatch: py
     assert mine.degrees == expected.dof == (4 if resample == "subjects" else N - 1)
 
 
-@pytest.mark.parametrize("measure", QUICK)
-def test_all_at_once_is_one_after_the_other(measure: str) -> None:
-    models, data = planted(digits=1)
-    conditions = draw(5, N, "stimuli", samples=20).conditions
-    assert conditions is not None
-    quick = ours(models, data, measure, Resamples(None, conditions))
-    slow = ResampledSingly(models.dissimilarities, data.dissimilarities, subjects_of(data), measure, conditions)
-    np.testing.assert_allclose(quick.similarities[0], slow.similarities.mean(axis=2), rtol=1e-11, atol=1e-13)
-    np.testing.assert_allclose(quick.bounds[0], slow.bounds(np.ones((20, 5))), rtol=1e-11)
+def one_by_one(
+    models: RDMs, data: RDMs, measure: str, conditions: np.ndarray, times: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Similarities and noise ceilings of each resample, its RDMs written out with all their copies."""
+    first, second = np.triu_indices(conditions.shape[1], 1)
+    similarities, ceilings = [], []
+    for counts, drawn in zip(conditions, times, strict=True):
+        order = np.repeat(np.arange(len(counts)), counts.astype(int))
+        present = order[first] != order[second]
+        places, precision = permuted_pairs(order[None])[0, present], PairPrecision(present)
+
+        def measured(a: np.ndarray, b: np.ndarray, precision: PairPrecision = precision) -> np.ndarray:
+            return MEASURES[measure](a, b, precision)
+
+        a, b = models.dissimilarities[:, places], data.dissimilarities[:, places]
+        similarities.append(measured(a, b))
+        ceilings.append(bounds(b, SCALES[measure](b), subjects_of(data), drawn, measured))
+    return np.stack(similarities), np.array(ceilings)
 
 
-@pytest.mark.parametrize("measure", ["pearson", "spearman", "whitened-cosine"])
+@pytest.mark.parametrize("digits", [9, 1])
+@pytest.mark.parametrize("sessions", [1, 2])
+@pytest.mark.parametrize("measure", MEASURES)
+def test_all_at_once_is_one_after_the_other(measure: str, sessions: int, digits: int) -> None:
+    models, data = planted(sessions, digits)
+    drawn = draw(5, N, "both", samples=20)
+    assert drawn.conditions is not None
+    assert drawn.subjects is not None
+    found = ours(models, data, measure, drawn)
+    times = drawn.subjects[:, subjects_of(data).of]
+    similarities, ceilings = one_by_one(models, data, measure, drawn.conditions, times)
+    expected = (similarities * times[:, None]).sum(axis=2) / times.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(found.similarities[0], expected, rtol=1e-11, atol=1e-13)
+    np.testing.assert_allclose(found.bounds[0], ceilings, rtol=1e-11)
+    np.testing.assert_allclose(found.similarities[2], similarities.mean(axis=2), rtol=1e-11, atol=1e-13)
+    ceilings = one_by_one(models, data, measure, drawn.conditions, np.ones_like(times))[1]
+    np.testing.assert_allclose(found.bounds[2], ceilings, rtol=1e-11)
+
+
+@pytest.mark.parametrize("measure", ["pearson", "spearman", "whitened-cosine", "tau-b"])
 @pytest.mark.parametrize("resample", ["both", "subjects", "stimuli"])
 def test_chunks_change_nothing(measure: str, resample: str, monkeypatch: pytest.MonkeyPatch) -> None:
     models, data = planted()
     resamples = draw(5, N, resample, samples=7)
     whole = ours(models, data, measure, resamples)
-    monkeypatch.setattr("plasticode.analysis.bootstrap.CHUNK_BYTES", 1)
+    monkeypatch.setattr(engine(measure), "CHUNK_BYTES", 1)
     single = ours(models, data, measure, resamples)
     np.testing.assert_allclose(single.similarities, whole.similarities, rtol=1e-12)
     np.testing.assert_allclose(single.bounds, whole.bounds, rtol=1e-12)
@@ -177,6 +207,13 @@ def test_weighted_ranks_are_ranks_of_the_copies() -> None:
         copies = np.repeat(np.arange(15), weight.astype(int))
         expected = 2 * rankdata(key[copies]) - (len(copies) + 1)
         np.testing.assert_array_equal(found[copies], expected, err_msg=f"row {row}")
+
+
+@pytest.mark.parametrize("digits", [9, 1])
+def test_ranks_are_scipys(digits: int) -> None:
+    values = np.round(np.random.default_rng(0).random((4, 40)), digits)
+    np.testing.assert_array_equal(dense_ranks(values), rankdata(values, "dense", axis=1))
+    np.testing.assert_array_equal(midranks(values), rankdata(values, axis=1))
 
 
 def test_pairs_are_there_as_often_as_their_conditions_together() -> None:

@@ -156,7 +156,9 @@ def test_what_cannot_be_meant_is_refused() -> None:
     with pytest.raises(WrongArgument, match="there is no measure 'kendall'"):
         infer(models, data, "kendall")
     data.dissimilarities[2, 3] = np.nan
-    with pytest.raises(BrokenData, match=r"1 pairs are missing \(NaN\), and permuted labels would move them \(data\)"):
+    with pytest.raises(
+        BrokenData, match=r"1 pairs are missing \(NaN\), and permuted or resampled labels would move them \(data\)"
+    ):
         infer(models, data)
     data.dissimilarities[2] = 1.0
     with pytest.raises(BrokenData, match="the RDM is constant"):
