@@ -6,14 +6,14 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from . import __version__
 from .datasets.errors import PlasticodeError
 
 DECODING, BIOPLAUSIBLE, ANALYSIS = ".decoding.commands", ".bioplausible.commands", ".analysis"
-# verb: (module with `<verb>_arguments` and `<verb>_run`, help)
-VERBS = {
+# verb: (module with `<verb>_arguments` and `<verb>_run`, or one for each kind of the verb, help)
+VERBS: dict[str, tuple[str | dict[str, str], str]] = {
     "demo": (DECODING, "the whole chain, from recordings to report"),
     "fit": (DECODING, "train what a config describes (LightningCLI)"),
     "validate": (DECODING, "validate a trained run (LightningCLI)"),
@@ -25,7 +25,7 @@ VERBS = {
     "rsa": (f"{ANALYSIS}.commands", "hold networks against recordings of people who saw the same stimuli"),
     "compare-rules": (f"{ANALYSIS}.compare_rules_command", "train rules on networks, then hold them against a brain"),
     "rules": (BIOPLAUSIBLE, "every learning rule: where it runs, what it reads, what it costs"),
-    "audit": (BIOPLAUSIBLE, "what a rule's updates read, measured"),
+    "audit": ({"rule": BIOPLAUSIBLE, "split": DECODING}, "what a rule's updates read; whether a split leaks"),
     "prepare": (".datasets.prepare_command", "clean recordings once, into the cache"),
     "fetch": (".datasets.fetch_command", "bring a study's recordings"),
     "sys-info": (DECODING, "versions and hardware, for a bug report"),
@@ -35,6 +35,12 @@ PASS_ON = {"fit", "validate", "test", "predict", "rsa"}  # their other arguments
 
 class Parser(argparse.ArgumentParser):
     """Says what is wrong in one line."""
+
+    def add_subparsers(self, **settings: Any) -> Any:
+        """One group, to which every half adds its kinds of a verb."""
+        if not hasattr(self, "kinds"):
+            self.kinds = super().add_subparsers(**settings)
+        return self.kinds
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}. See `{self.prog} --help`.\n")
@@ -75,14 +81,17 @@ def _overview() -> Parser:
 
 
 def _parse(verb: str, given: Sequence[str]) -> tuple[argparse.Namespace, Callable[[argparse.Namespace], None]]:
-    module, about = VERBS[verb]
-    found, name = import_module(module, __package__), verb.replace("-", "_")
+    place, about = VERBS[verb]
+    modules = place if isinstance(place, dict) else {"": place}
+    found = {kind: import_module(module, __package__) for kind, module in modules.items()}
+    name = verb.replace("-", "_")
     parser = Parser(prog=f"plasticode {verb}", description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
-    getattr(found, f"{name}_arguments")(parser)
+    for half in found.values():
+        getattr(half, f"{name}_arguments")(parser)
     if verb in PASS_ON:
         args, rest = parser.parse_known_args(given)
         args.rest = rest
     else:
         args = parser.parse_args(given)
     args.verb = verb
-    return args, getattr(found, f"{name}_run")
+    return args, getattr(found[args.kind if isinstance(place, dict) else ""], f"{name}_run")

@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from .figures_style import BLUE, GREY, INK, PALE, ceiling_band, short, significant, spread, styled
+from ..page_figure import BLUE, GREY, INK, PALE, short, styled
+from .figures_style import ceiling_band, significant, spread
 
 COLUMNS = 4
 DASHED = (0, (4, 2))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from .figures_style import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, SKY, short, styled
+from ..page_figure import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, SKY, short, styled
 
 COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY)
 MARKS = ("o", "s", "^", "v", "P", "X", "*")

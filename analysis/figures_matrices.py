@@ -11,7 +11,8 @@ from jaxtyping import Float, UInt8
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .figures_style import INK, LEVEL, short, styled
+from ..page_figure import INK, short, styled
+from .figures_style import LEVEL
 
 Canvas = UInt8[np.ndarray, "_row _column colour"]
 COLUMNS = 5

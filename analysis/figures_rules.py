@@ -11,7 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from .figures_style import BLUE, GREY, INK, ORANGE, PALE, PURPLE, ceiling_band, short, significant, spread, styled
+from ..page_figure import BLUE, GREY, INK, ORANGE, PALE, PURPLE, short, styled
+from .figures_style import ceiling_band, significant, spread
 
 KEY = "circles: trained; diamonds: untrained and baselines; filled: p_fdr < .05; dots: subjects; band: noise ceiling"
 ROW, PANEL = 0.25, 2.3  # inches: a row's height, a panel's width

@@ -7,7 +7,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .figures_style import BAND, BLUE, GREEN, INK, LEVEL, ORANGE, PURPLE, SKY, short, styled
+from ..page_figure import BAND, BLUE, GREEN, INK, ORANGE, PURPLE, SKY, short, styled
+from .figures_style import LEVEL
 
 COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY)
 STYLES = ("-", (0, (5, 1.5)), (0, (1.5, 1)), (0, (5, 1, 1, 1)))

@@ -30,7 +30,7 @@ import numpy as np
 import torch
 
 from ..datasets.errors import WrongArgument
-from .figures_style import saved
+from ..page_figure import saved
 from .rsa import Rsa
 from .rsa_pictures import pictures
 from .rsa_report import page

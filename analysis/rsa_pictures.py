@@ -9,12 +9,12 @@ from functools import cached_property
 
 import pandas as pd
 
+from ..page_figure import Drawing, saved
 from ..page_text import MINUS, interval, listed, number, plural
 from .figures_layers import layer_lines
 from .figures_map import layer_map
 from .figures_matrices import rdm_panels, rule_matrix
 from .figures_rules import resolution_points, rule_points
-from .figures_style import Drawing, saved
 from .rsa import Rsa
 from .rsa_table import ALL
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from ..page_figure import picture
 from ..page_html import (
     Markup,
     definitions,
@@ -22,7 +23,6 @@ from ..page_html import (
     section,
 )
 from ..page_text import DASH, MINUS, interval, number, plural, probability
-from .figures_style import picture
 from .rsa import Rsa
 from .rsa_pictures import Drawn
 from .rsa_table import ALL, CHOSEN

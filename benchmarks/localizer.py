@@ -47,8 +47,9 @@ from plasticode.decoding.categories import (
     folds_of,
     patterns,
 )
-from plasticode.decoding.figures import glass_brain, png
+from plasticode.decoding.figures import glass_brain
 from plasticode.decoding.map_agreement import TOP, agreements
+from plasticode.page_figure import png
 from sklearn.feature_selection import SelectKBest, f_classif
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.pipeline import make_pipeline

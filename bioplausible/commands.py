@@ -22,7 +22,7 @@ def rules_run(args: argparse.Namespace) -> None:
 def audit_arguments(parser: argparse.ArgumentParser) -> None:
     """What is audited, and on which network."""
     parser.epilog = "example:\n  plasticode audit rule FeedbackAlignment --network cnn"
-    kinds = parser.add_subparsers(dest="kind", required=True, metavar="rule")
+    kinds = parser.add_subparsers(dest="kind", required=True, metavar="KIND")
     rule = kinds.add_parser("rule", help="what each weight's update reads, measured by intervening")
     rule.add_argument("rule", metavar="CLASS", help="a rule's name (see `plasticode rules`) or class path")
     rule.add_argument("--network", default="mlp", help="one of the small networks that `plasticode rules` shows (mlp)")

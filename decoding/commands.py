@@ -50,17 +50,40 @@ def decode_run(args: argparse.Namespace) -> None:
 
 def evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = """example:
-  plasticode evaluate runs/demo --root ../shared/data/uts_stories_fmri --subject UTS03 --out results.json"""
+  plasticode evaluate runs/demo --root ../shared/data/uts_stories_fmri --subject UTS03 --out results.json
+  plasticode evaluate runs/demo --root ../shared/data/uts_stories_fmri --protocol within,adapt --minutes 10,60,all"""
     _scoring_arguments(parser)
     parser.add_argument("--out", type=Path, help="JSON list of rows (default: RUN_DIR/results.json and all tables)")
     parser.add_argument("--semantic-model", default="minilm", help="sentence-embedding model: a name or a local folder")
+    parser.add_argument(
+        "--nulls",
+        default="permuted",
+        metavar="NAMES",
+        help="all, or some of permuted, alone (always there), noise, zero, reversed, untrained, other-brain, shifted",
+    )
+    parser.add_argument(
+        "--null-draws", type=int, default=20, metavar="N", help="draws of noise and untrained encoders (default: 20)"
+    )
+    across = parser.add_argument_group("across people, by encoding models; the run gives study, split and word vectors")
+    across.add_argument("--protocol", metavar="WAYS", help="some of within, cross, adapt: each person is new in turn")
+    across.add_argument("--minutes", default="10,30,60,180,all", help="of the new person (default: 10,30,60,180,all)")
+    across.add_argument(
+        "--draws", type=int, default=3, metavar="N", help="orders of the new person's stories (default: 3)"
+    )
 
 
 def evaluate_run(args: argparse.Namespace) -> None:
+    if args.protocol:
+        from .protocol_command import evaluate_protocol, minutes_of, ways_of
+
+        ways, minutes = ways_of(args.protocol), minutes_of(args.minutes)
+        evaluate_protocol(args.run_dir, args.root, ways, minutes, args.draws, Console())
+        return
     from .held_out_verbs import evaluate
 
     model = args.semantic_model
-    evaluate(args.run_dir, args.root, args.subject, args.stories, args.out, model, Console())
+    nulls = (args.nulls, args.null_draws)
+    evaluate(args.run_dir, args.root, args.subject, args.stories, args.out, model, Console(), nulls)
 
 
 def _scoring_arguments(parser: argparse.ArgumentParser) -> None:
@@ -70,6 +93,26 @@ def _scoring_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--story", action="append", dest="stories", metavar="NAME", help="only this story; may be repeated"
     )
+
+
+def audit_arguments(parser: argparse.ArgumentParser) -> None:
+    """`audit split`, beside what the other half audits."""
+    example = "plasticode audit split runs/demo --root ../shared/data/uts_stories_fmri"
+    parser.epilog = f"{parser.epilog or 'example:'}\n  {example}"
+    split = parser.add_subparsers(dest="kind", required=True).add_parser(
+        "split", help="whether what is scored was seen, in any of the known ways", epilog=f"example:\n  {example}"
+    )
+    split.formatter_class = argparse.RawDescriptionHelpFormatter
+    split.add_argument("run_dir", type=Path, help="folder of a brain model's run")
+    split.add_argument("--root", type=Path, help="folder of the scored recordings (default: the run's own)")
+    split.add_argument("--semantic-model", default="minilm", help="sentence-embedding model: a name or a local folder")
+
+
+def audit_run(args: argparse.Namespace) -> None:
+    """Print the table and the path of the manifest."""
+    from .split_audit_verbs import audit_split
+
+    print(audit_split(args.run_dir, args.root, Console(), args.semantic_model))
 
 
 def report_arguments(parser: argparse.ArgumentParser) -> None:

@@ -32,6 +32,7 @@ from .results import POOLED, print_table, read_rows
 from .run_folder import RunFolder
 from .scoring import evaluate_run, prepared, scorable
 from .search import Search
+from .split_audit_verbs import audit_evaluation
 from .trained import TrainedModel
 from .voxel_map import save_map
 
@@ -149,6 +150,7 @@ def _score(
     chosen = held_out(model, root, [subject] if subject else None)
     run.write_json("search.json", asdict(search))
     runs = scorable(prepared(chosen.study, chosen.recordings), model, console)
+    audit_evaluation(run, model, runs, root, None, "minilm", console)
     scored, _ = evaluate_run(run, model, root, runs, search, "minilm")
     return scored
 

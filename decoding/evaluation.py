@@ -5,36 +5,57 @@ Windows without a true word are not scored. A story that was trained on is refus
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float, Float64
 
 from ..datasets.errors import BrokenData
 from ..datasets.splits import quadrant
 from ..datasets.study import Run
-from . import semantic
 from .frequent_words import frequent_words
 from .identification import identification_pairs
-from .metrics import bleu1_pairs, cer_pairs, meteor_pairs, meteor_unavailable, wer_pairs
+from .kept_scores import KeptScores, recording_digest
+from .null_battery import SHIFTED, Battery
+from .null_runs import NullRun, of_arrays
+from .null_scores import NullScores
+from .null_shifts import shifted_latents
 from .reading import Reader, Reading
 from .results import ALONE, DECODER, FREQUENT, RIDGE, StoryScores, WordRate
 from .ridge import FittedRidge
 from .search import Search
+from .window_scores import WindowScores, absent
 
 Pairs = dict[str, Float64[np.ndarray, "window window"]]
 
 
 @dataclass(frozen=True, eq=False)
 class ScoredStory:
-    """One recording's scores by system, its texts, and the similarity of latents to true texts."""
+    """One recording's scores by system, its texts, and the similarity of latents to true texts.
+
+    `draws` holds, by null and metric, the recording's score in each draw of the null.
+    """
 
     reading: Reading
     kept: tuple[int, ...]
     texts: dict[str, list[str]]
     similarity: Float64[np.ndarray, "window window"]
     scores: dict[str, StoryScores] = field(default_factory=dict)
+    draws: dict[str, dict[str, Float64[np.ndarray, " _draw"]]] = field(default_factory=dict)
+
+
+def written(reader: Reader, search: Search, run: Run, kept: KeptScores) -> tuple[Reading, list[str]]:
+    """A recording's reading and the text of its windows, made now or kept from before."""
+
+    def make() -> dict[str, np.ndarray]:
+        reading = reader.read(run)
+        return {**reading.arrays(), "decoded": np.array(reader.write(reading, search), np.str_)}
+
+    reader.accepts(run)
+    arrays = kept.piece(run, "decoded", "", make)
+    return Reading.of(run, arrays), [str(text) for text in arrays["decoded"]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +74,10 @@ class Evaluation:
         Fitted baseline per person.
     training_texts
         From which the most frequent words are taken; without them that baseline is left out.
+    battery
+        Which nulls are scored beside the permuted pairing.
+    work
+        Where finished work is kept and found again.
     """
 
     reader: Reader
@@ -60,15 +85,16 @@ class Evaluation:
     semantic_model: str = "minilm"
     ridges: dict[str, FittedRidge] = field(default_factory=dict)
     training_texts: Sequence[str] = ()
+    battery: Battery = field(default_factory=Battery)
+    work: KeptScores = field(default_factory=KeptScores)
 
     def absent(self) -> dict[str, str]:
         """Metrics that cannot be computed here, and why."""
-        reasons = {"meteor": meteor_unavailable(), "semantic": semantic.unavailable(self.semantic_model)}
-        return {metric: reason for metric, reason in reasons.items() if reason}
+        return absent(self.semantic_model)
 
     def score(self, run: Run) -> ScoredStory:
         """Read, write and score one recording; raises `BrokenData` when it has no words to compare with."""
-        reading = self.reader.read(run)
+        reading, decoded = written(self.reader, self.search, run, self.work)
         kept = tuple(i for i, text in enumerate(reading.true) if text)
         if len(kept) < 2:
             raise BrokenData(
@@ -76,41 +102,61 @@ class Evaluation:
                 run.key,
                 "Score recordings that come with the words that were heard.",
             )
-        texts = {DECODER: self.reader.write(reading, self.search), ALONE: self.reader.write_alone(reading, self.search)}
+        texts = {DECODER: decoded, ALONE: self.reader.write_alone(reading, self.search)}
         if self.training_texts:
             # As many words as the decoder's own rate model expects: how many were said is not known to a baseline.
             lengths = reading.counts[..., 0].sum(dim=1).round().int().clamp(min=1).tolist()
             texts[FREQUENT] = frequent_words(self.training_texts, lengths)
         scored = ScoredStory(reading, kept, texts, reading.similarity()[np.ix_(kept, kept)])
-        scored.scores.update({name: self._story(scored, pairs) for name, pairs in self._pairs(scored).items()})
+        windows = self._windows(scored)
+        for name, pairs in self._pairs(scored, windows).items():
+            rate = reading.counts[..., 0].flatten().numpy() if name == DECODER else None
+            scored.scores[name] = self._story(scored, pairs, rate)
+        for name, null in self._nulls(scored, windows).items():
+            scored.scores[name] = self._story(scored, null.pairs, null.predicted)
+            scored.draws[name] = dict(null.draws)
         return scored
 
-    def _pairs(self, scored: ScoredStory) -> dict[str, Pairs]:
-        true = [scored.reading.true[i] for i in scored.kept]
-        systems = {
-            name: self._text_pairs([texts[i] for i in scored.kept], true) for name, texts in scored.texts.items()
-        }
-        systems[DECODER] |= identification_pairs(scored.similarity, "latent")
+    def _windows(self, scored: ScoredStory) -> WindowScores:
+        reading, kept = scored.reading, list(scored.kept)
+        counts = reading.true_counts[kept, :, 0].sum(axis=1)
+        return WindowScores(self.reader, [reading.true[i] for i in kept], counts, self.semantic_model)
+
+    def _pairs(self, scored: ScoredStory, windows: WindowScores) -> dict[str, Pairs]:
+        """Of the decoder and its baselines."""
+        systems: dict[str, Pairs] = {}
+        for name, texts in scored.texts.items():
+            stacks = windows.of_texts([[texts[i] for i in scored.kept]])
+            systems[name] = {metric: stack[0] for metric, stack in stacks.items()}
+        systems[DECODER] |= identification_pairs(scored.similarity, "latent", windows.counts)
         ridge = self.ridges.get(scored.reading.run.subject)
         if ridge is not None:
             starts = [scored.reading.starts[i] for i in scored.kept]
             similarity = ridge.similarity(scored.reading.run, starts, scored.reading.rows)
-            systems[RIDGE] = identification_pairs(similarity, "latent")
+            systems[RIDGE] = identification_pairs(similarity, "latent", windows.counts)
         return systems
 
-    def _text_pairs(self, decoded: list[str], true: list[str]) -> Pairs:
-        pairs = {"cer": cer_pairs(decoded, true), "wer": wer_pairs(decoded, true), "bleu1": bleu1_pairs(decoded, true)}
-        absent = self.absent()
-        if "meteor" not in absent:
-            pairs["meteor"] = meteor_pairs(decoded, true)
-        if "semantic" not in absent:
-            pairs["semantic"] = semantic.semantic_pairs(decoded, true, self.semantic_model)
-        return identification_pairs(self.reader.text_similarity(decoded, true), "text") | pairs
+    def _nulls(self, scored: ScoredStory, windows: WindowScores) -> dict[str, NullScores]:
+        """The battery's nulls by system; each that needs the encoder is kept as soon as it is finished."""
+        found: dict[str, NullScores] = {}
+        reading, run = scored.reading, scored.reading.run
+        one = NullRun(self.reader, self.search, self.battery, reading, scored.kept, windows)
+        options = repr((self.semantic_model, sorted(self.absent()), self.battery.n_draws))
+        for name, null in self.battery.inputs.items():
+            others = [recording_digest(other) for other in self.battery.others(run)] if null.needs_others else []
+            found |= of_arrays(self.work.piece(run, name, repr((options, others)), partial(one.arrays, null)))
+        if SHIFTED in self.battery.systems:
+            shifted = shifted_latents(reading, scored.kept, windows)
+            found |= {} if shifted is None else {SHIFTED: shifted}
+        return found
 
-    def _story(self, scored: ScoredStory, pairs: Pairs) -> StoryScores:
+    def _story(
+        self,
+        scored: ScoredStory,
+        pairs: Mapping[str, Float64[np.ndarray, "window window"]],
+        predicted: Float[np.ndarray, "*draw time"] | None,
+    ) -> StoryScores:
         run, reading = scored.reading.run, scored.reading
-        decoder = "latent_top1" in pairs and "cer" in pairs
-        words = reading.counts[..., 0].flatten().numpy(), reading.true_counts[..., 0].ravel()
         return StoryScores(
             run.study,
             run.subject,
@@ -118,5 +164,5 @@ class Evaluation:
             quadrant(run.subject, run.story, self.reader.model.split.train),
             reading.rows,
             pairs,
-            WordRate(*words) if decoder else None,
+            None if predicted is None else WordRate(predicted, reading.true_counts[..., 0].ravel()),
         )

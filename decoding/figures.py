@@ -8,13 +8,10 @@ colour-blind readers can tell apart.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import wraps
-from io import BytesIO
-from typing import Any, ParamSpec
+from typing import Any
 
-import matplotlib
 import numpy as np
 from jaxtyping import Bool, Float
 from matplotlib.axes import Axes
@@ -22,45 +19,13 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ..page_html import Picture
+from ..page_figure import BAND, BLUE, GREEN, GREY, INK, ORANGE, PALE, PURPLE, short, styled
 
-BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#AA4488"
 GROUPS = (BLUE, ORANGE, GREEN, PURPLE)
-INK, GREY, PALE = "#1a1a1a", "#767676", "#dcdcdc"
 MARKERS = ("D", "s", "^", "v", "P", "X", "*", "p")
 PANEL = (3.6, 2.7)
 # Above this, a line's points are drawn as pixels: the file stays small and nobody sees the difference.
 MANY_POINTS = 4000
-
-STYLE: Any = {
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],
-    "font.size": 8,
-    "axes.titlesize": 8.5,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.edgecolor": INK,
-    "axes.linewidth": 0.6,
-    "axes.labelcolor": INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.unicode_minus": True,
-    "text.color": INK,
-    "text.parse_math": False,  # a story may be called "$5"
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6,
-    "xtick.major.size": 3,
-    "ytick.major.size": 3,
-    "legend.frameon": False,
-    "legend.fontsize": 7.5,
-    "figure.constrained_layout.use": True,
-    "svg.fonttype": "path",
-    "svg.hashsalt": "plasticode",  # the same figure gives the same bytes
-    "savefig.dpi": 200,
-}
-Arguments = ParamSpec("Arguments")
 
 
 @dataclass(frozen=True)
@@ -78,26 +43,12 @@ class Estimate:
     baselines: Mapping[str, float] = field(default_factory=dict)
 
 
-def _styled(draw: Callable[Arguments, Figure]) -> Callable[Arguments, Figure]:
-    @wraps(draw)
-    def styled(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Figure:
-        with matplotlib.rc_context(STYLE):
-            return draw(*args, **kwargs)
-
-    return styled
-
-
 def _panel(width: float = PANEL[0], height: float = PANEL[1]) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(width, height))
     return figure, figure.add_subplot()
 
 
-def _short(name: str, most: int) -> str:
-    """A name that leaves room for the figure; the page beside it has the whole name."""
-    return name if len(name) <= most else f"{name[: most - 1]}…"
-
-
-@_styled
+@styled
 def learning_curve(curves: Mapping[str, Float[np.ndarray, "point 2"]], ylabel: str) -> Figure:
     """Values over steps. `curves` maps "training" or "validation" to rows (step, value)."""
     figure, axes = _panel()
@@ -112,7 +63,7 @@ def learning_curve(curves: Mapping[str, Float[np.ndarray, "point 2"]], ylabel: s
     return figure
 
 
-@_styled
+@styled
 def rate_distortion(
     rate: Float[np.ndarray, " point"],
     distortion: Float[np.ndarray, " point"],
@@ -139,7 +90,7 @@ def rate_distortion(
     return figure
 
 
-@_styled
+@styled
 def identification_matrix(
     similarity: Float[np.ndarray, "window candidate"],
     right: Bool[np.ndarray, " window"],
@@ -166,7 +117,7 @@ def identification_matrix(
     return figure
 
 
-@_styled
+@styled
 def rank_histogram(
     counts: Float[np.ndarray, " rank"], chance: Float[np.ndarray, " rank"], title: str, group: int = 0
 ) -> Figure:
@@ -175,14 +126,14 @@ def rank_histogram(
     ranks = np.arange(1, len(counts) + 1)
     axes.bar(ranks, counts, width=0.85, color=GROUPS[group % len(GROUPS)], label="observed")
     axes.step([*(ranks - 0.5), ranks[-1] + 0.5], [*chance, chance[-1]], where="post", color=INK, lw=1, label="chance")
-    axes.set(xlabel="rank of the right window (1 is best)", ylabel="windows", title=_short(title, 40))
+    axes.set(xlabel="rank of the right window (1 is best)", ylabel="windows", title=short(title, 40))
     axes.set_xlim(0.4, len(counts) + 0.6)
     axes.xaxis.set_major_locator(MaxNLocator(7, integer=True))
     axes.legend(loc="upper right")
     return figure
 
 
-@_styled
+@styled
 def estimates(rows: Sequence[Estimate], title: str, systems: Sequence[str], *, note: str = "") -> Figure:
     """One row per estimate: null mean ± 1.96 sd (grey bar), chance (dotted), baselines (marks), value and interval.
 
@@ -191,7 +142,7 @@ def estimates(rows: Sequence[Estimate], title: str, systems: Sequence[str], *, n
     figure, axes = _panel(PANEL[0], 0.75 + 0.27 * max(len(rows), 2))
     for y, row in enumerate(rows):
         reach = 1.96 * row.null_sd
-        axes.plot([row.null_mean - reach, row.null_mean + reach], [y, y], color=PALE, lw=8, solid_capstyle="butt")
+        axes.plot([row.null_mean - reach, row.null_mean + reach], [y, y], color=BAND, lw=8, solid_capstyle="butt")
         axes.plot([row.null_mean], [y], marker="|", color=GREY, ms=8, mew=1)
         axes.plot([row.chance, row.chance], [y - 0.42, y + 0.42], color=INK, lw=0.9, ls=(0, (1, 1.2)))
         for system, value in row.baselines.items():
@@ -200,18 +151,18 @@ def estimates(rows: Sequence[Estimate], title: str, systems: Sequence[str], *, n
         colour = GROUPS[row.group % len(GROUPS)]
         axes.plot([row.ci_low, row.ci_high], [y, y], color=colour, lw=1.6, zorder=4)
         axes.plot([row.value], [y], "o", color=colour, ms=5.2, zorder=5)
-    axes.set_yticks(range(len(rows)), [_short(row.label, 18) for row in rows])
+    axes.set_yticks(range(len(rows)), [short(row.label, 18) for row in rows])
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.margins(x=0.06)
     axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
-    axes.set_title(_short(title, 26))
+    axes.set_title(short(title, 26))
     axes.set_title(note, loc="right", fontsize=7.5, color=GREY, fontweight="normal")
     return figure
 
 
-@_styled
+@styled
 def glass_brain(image: Any, *, colourbar: bool = True) -> Figure:
     """Largest value along each line of sight through a brain, from the side, the front and above (nilearn's).
 
@@ -234,22 +185,3 @@ def glass_brain(image: Any, *, colourbar: bool = True) -> Figure:
             colorbar=colourbar,
         )
     return figure
-
-
-def svg(figure: Figure) -> Picture:
-    """The figure as SVG with its letters as outlines, the same bytes for the same figure."""
-    return _saved(figure, "svg", "svg+xml", metadata={"Date": None, "Creator": None})
-
-
-def png(figure: Figure) -> Picture:
-    """The figure as PNG at 200 dots per inch."""
-    return _saved(figure, "png", "png", metadata={"Software": None})
-
-
-def _saved(figure: Figure, kind: str, media: str, **options: Any) -> Picture:
-    buffer = BytesIO()
-    with matplotlib.rc_context(STYLE), warnings.catch_warnings():
-        # Names in a script that the font lacks become boxes in the figure; the tables show them whole.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure.savefig(buffer, format=kind, **options)
-    return Picture(media, buffer.getvalue(), round(figure.get_figwidth() * 96))

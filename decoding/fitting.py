@@ -23,7 +23,9 @@ from safetensors.torch import save_file
 
 from ..datasets.errors import BrokenData, MissingData, WrongArgument
 from ..datasets.whole_file import whole_file, write_text
+from .corpus_module import TextCorpus
 from .run_folder import RunFolder
+from .split_audit_corpus import Sketch, spelled
 
 # A config may name these and nothing else: importing a class runs its module's code.
 ALLOWED = ["plasticode", "lightning.pytorch.callbacks", "lightning.pytorch.loggers", "torch.optim"]
@@ -31,7 +33,10 @@ EXTRA_ALLOWED = "PLASTICODE_ALLOW_IMPORTS"  # comma-separated packages of a user
 
 
 class RecordSplit(Callback):
-    """Writes split.json before the first step: an interrupted run says too who was trained on what."""
+    """Writes split.json and audits it before the first step; the audit's manifest goes into every checkpoint.
+
+    An interrupted run says too who was trained on what. Raises `Leak` for a split that leaks.
+    """
 
     def __init__(self, run: RunFolder) -> None:
         self.run = run
@@ -40,6 +45,11 @@ class RecordSplit(Callback):
         split = getattr(trainer.datamodule, "split", None)  # type: ignore[attr-defined]  # Lightning sets it
         if split is not None:
             self.run.write_json(self.run.split.name, vars(split))
+        if audit := getattr(trainer.datamodule, "audit", None):  # type: ignore[attr-defined]  # the same
+            audit(self.run)
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        checkpoint["split_audit"] = getattr(trainer.datamodule, "manifest", None)  # type: ignore[attr-defined]  # the same
 
 
 class RunCLI(LightningCLI):
@@ -132,6 +142,15 @@ class RunCLI(LightningCLI):
         best = torch.load(saver.best_model_path, map_location="cpu", weights_only=True)  # type: ignore[attr-defined]
         self.model.load_state_dict(best["state_dict"])
         self.model.export(self.run_folder.path)
+        if isinstance(self.datamodule, TextCorpus):
+            self._store_read_text(self.datamodule)
+
+    def _store_read_text(self, corpus: TextCorpus) -> None:
+        """Numbers of what was read: an audit asks them whether a scored text was in it, without the corpus."""
+        assert corpus.characters is not None
+        symbols = corpus.characters.symbols
+        texts = (text for part in corpus.parts for text in spelled(part.numpy(), symbols))
+        Sketch.sample(texts).save(self.run_folder.path)
 
 
 def run_lightning(verb: str, arguments: Sequence[str], run_dir: str | None = None, resume: str | None = None) -> Path:

@@ -11,12 +11,16 @@ from rich.console import Console
 from rich.progress import track
 
 from .defaults import search_of
-from .evaluation import Evaluation
+from .evaluation import Evaluation, written
 from .held_out import HeldOut, held_out
+from .kept_scores import KeptScores
+from .null_battery import N_DRAWS, Battery, named
+from .null_table import null_rows, say_nulls
 from .reading import Reader
-from .results import DECODER, POOLED, print_table, write_rows
+from .results import DECODER, POOLED, print_table, write_rows, write_systems
 from .run_folder import RunFolder
-from .scoring import evaluate_run, prepared, rows_of, scorable, score, write_table
+from .scoring import evaluate_run, heard_by_others, left_out, prepared, rows_of, scorable, score, write_table
+from .split_audit_verbs import audit_evaluation
 from .trained import TrainedModel
 
 
@@ -35,12 +39,13 @@ def decode(
     run, model, chosen = _opened(run_dir, root, subjects, stories, console)
     hearings = Counter((subject, story) for subject, story, _ in chosen.recordings)
     reader, search, lines = Reader(model), search_of(run), []
+    work = KeptScores.of_run(run.path, search)
     for recording in track(prepared(chosen.study, chosen.recordings), description="decoding", console=console):
-        reading = reader.read(recording)
+        reading, texts = written(reader, search, recording, work)
         length = reading.rows * recording.repetition_time
         repeated = hearings[recording.subject, recording.story] > 1
         story = f"{recording.story}_{recording.session}" if repeated else recording.story
-        for onset, text in zip(reading.onsets(), reader.write(reading, search), strict=True):
+        for onset, text in zip(reading.onsets(), texts, strict=True):
             lines.append((recording.subject, story, round(onset, 3), round(onset + length, 3), text))
     out.parent.mkdir(parents=True, exist_ok=True)
     write_table(pd.DataFrame(lines, columns=["subject", "story", "start", "stop", "text"]), out)
@@ -54,18 +59,34 @@ def evaluate(
     out: Path | None,
     semantic_model: str,
     console: Console,
+    nulls: tuple[str, int] = ("permuted", N_DRAWS),
 ) -> None:
-    """Score and print the table; without `out`, everything that the report shows is written into the run folder."""
+    """Score and print the table; without `out`, everything that the report shows is written into the run folder.
+
+    `nulls` are the names of the null battery's parts and the number of draws. Where there are any beside the permuted
+    pairing, `out` holds their pooled rows too, and every row names its `system`.
+
+    The split is audited first: raises `Leak`, with its rows printed, where what is to be scored was seen.
+    """
+    names = named(nulls[0])
     run, model, chosen = _opened(run_dir, root, subjects, stories, console)
     runs = scorable(prepared(chosen.study, chosen.recordings), model, console)
-    evaluation = Evaluation(Reader(model), search_of(run), semantic_model)
+    audit_evaluation(run, model, runs, root, out, semantic_model, console)
+    search, battery = search_of(run), Battery(names, nulls[1], heard_by_others(chosen.study, nulls[1]))
+    work = KeptScores.of_run(run.path, search)
+    evaluation = Evaluation(Reader(model), search, semantic_model, battery=battery, work=work)
     if out is None:
-        _, rows = evaluate_run(run, model, root, runs, search_of(run), semantic_model)
+        scored, rows = evaluate_run(run, model, root, runs, search, semantic_model, battery=battery)
     else:
-        rows = rows_of(score(evaluation, runs), DECODER)
-        out.parent.mkdir(parents=True, exist_ok=True)
-        write_rows(rows, out)
-    print_table([row for row in rows if row.story == POOLED], console, evaluation.absent())
+        scored = score(evaluation, runs)
+        rows = rows_of(scored, DECODER)
+        if battery.systems:
+            write_systems(rows, null_rows(scored), out)
+        else:
+            write_rows(rows, out)
+    pooled = [row for row in rows if row.story == POOLED]
+    print_table(pooled, console, evaluation.absent())
+    say_nulls(pooled, scored, left_out(battery, scored), console)
 
 
 def _opened(

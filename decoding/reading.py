@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -20,6 +20,8 @@ from .text_features import similarity
 from .trained import TrainedModel
 from .unfold import Unfold
 from .window_batches import WindowSet
+
+TENSORS = ("latent", "counts", "embedding")
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +48,24 @@ class Reading:
     def onsets(self) -> list[float]:
         """s on the run's clock."""
         return [start * self.run.repetition_time for start in self.starts]
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Everything but the run, as arrays (see `of`)."""
+        tensors = {name: getattr(self, name).numpy() for name in TENSORS}
+        places = {"starts": np.array(self.starts), "rows": np.array(self.rows)}
+        return {**tensors, **places, "true_counts": self.true_counts, "true": np.array(self.true, np.str_)}
+
+    @classmethod
+    def of(cls, run: Run, arrays: Mapping[str, np.ndarray]) -> Reading:
+        """The reading of a run from what `arrays` gave."""
+        return cls(
+            run=run,
+            starts=tuple(arrays["starts"].tolist()),
+            rows=int(arrays["rows"]),
+            **{name: torch.from_numpy(arrays[name]) for name in TENSORS},
+            true_counts=arrays["true_counts"],
+            true=[str(text) for text in arrays["true"]],
+        )
 
 
 class Reader:
@@ -139,18 +159,28 @@ class Reader:
             responses = torch.nn.functional.pad(responses, (0, facts.n_channels - responses.shape[-1]))
         return self.model.network.posterior(responses, subject).mean
 
-    @torch.no_grad()
     def write(self, reading: Reading, search: Search) -> list[str]:
         """The text of every window, from its latent only."""
-        network, model = self.model.network, self.model
-        memory = network.memory(reading.latent)
-        judge = Agreement(memory, network.text, model.features, self.vocabulary, model.characters.space)
-        return write(network.decoder, model.characters, expected_lengths(reading.counts), memory, search, judge)
+        return self.write_latents(reading.latent, reading.counts, search)
 
     @torch.no_grad()
+    def write_latents(
+        self, latent: Float[Tensor, "window time feature"], counts: Float[Tensor, "window time 2"], search: Search
+    ) -> list[str]:
+        """The same for latents and text rates from anywhere, say of several readings after each other."""
+        network, model = self.model.network, self.model
+        memory = network.memory(latent)
+        judge = Agreement(memory, network.text, model.features, self.vocabulary, model.characters.space)
+        return write(network.decoder, model.characters, expected_lengths(counts), memory, search, judge)
+
     def write_alone(self, reading: Reading, search: Search) -> list[str]:
         """The language model alone, as long as the text-rate model says."""
-        return write_alone(self.model.network.decoder, self.model.characters, expected_lengths(reading.counts), search)
+        return self.write_as_long(reading.counts, search)
+
+    @torch.no_grad()
+    def write_as_long(self, counts: Float[Tensor, "window time 2"], search: Search) -> list[str]:
+        """The language model alone, as long as these text rates say."""
+        return write_alone(self.model.network.decoder, self.model.characters, expected_lengths(counts), search)
 
     def text_similarity(self, decoded: Sequence[str], true: Sequence[str]) -> Float64[np.ndarray, "window window"]:
         """Cosine of the summed word vectors of decoded and true texts, each side centred over the story.

@@ -9,6 +9,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from ..datasets.brain_map import BrainMap
+from ..page_figure import png, svg
 from ..page_html import Markup, absent, element, image, joined, panels
 from ..page_text import number, plural
 from .figures import (
@@ -18,10 +19,8 @@ from .figures import (
     glass_brain,
     identification_matrix,
     learning_curve,
-    png,
     rank_histogram,
     rate_distortion,
-    svg,
 )
 from .identification import percentile_pairs
 from .report_input import RunRecord, Score

@@ -23,9 +23,11 @@ TEXT_COLUMNS = ("subject", "story", "start", "stop", "decoded", "true")
 OPTIONAL = {
     "config.yaml": "the configuration",
     "split.json": "which recordings were trained on",
+    "split_audit.json": "the audit of the split",
     "logs/csv": "the training log",
     "language_model/logs/csv": "the log of the language model's own training",
     "baselines.json": "the baselines",
+    "nulls.json": "the null battery",
     "comparisons.json": "paired differences between systems",
     "facts.json": "further figures",
     "windows.tsv": "the decoded text",
@@ -51,6 +53,16 @@ class Score(Row):
 
 
 @dataclass(frozen=True)
+class NullScore(Score):
+    """A row of `nulls.json`, with the decoder's value on the same windows and its p among the null's draws."""
+
+    n_draws: int = 0
+    draw_sd: float = math.nan
+    decoder: float = math.nan
+    p_draws: float = math.nan
+
+
+@dataclass(frozen=True)
 class Comparison:
     """One row of `comparisons.json`: the difference is system_a minus system_b on the same windows."""
 
@@ -73,10 +85,12 @@ class RunRecord:
     folder: Path
     results: list[Score]
     baselines: list[Score]
+    nulls: list[NullScore]
     comparisons: list[Comparison]
     facts: list[dict[str, Any]]
     notes: list[str]
     split: dict[str, Any]
+    audit: dict[str, Any]
     model: dict[str, Any]
     versions: dict[str, Any]
     config: str
@@ -108,10 +122,12 @@ def read_run(folder: Path) -> RunRecord:
         folder=folder,
         results=_rows(results, Score),
         baselines=_rows(folder / "baselines.json", Score),
+        nulls=_rows(folder / "nulls.json", NullScore),
         comparisons=_rows(folder / "comparisons.json", Comparison),
         facts=[row for row in _json(folder / "facts.json", list) if isinstance(row, dict)],
         notes=[str(note) for note in _json(folder / "notes.json", list)],
         split=_split(folder / "split.json"),
+        audit=_json(folder / "split_audit.json", dict),
         model=_json(folder / "model.json", dict),
         versions=_json(folder / "versions.json", dict),
         config=_text(folder / "config.yaml"),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from .rate_matched import N_DISTRACTORS
 from .results import LOWER_IS_BETTER
 
 LABELS = {
     "latent_top1": "Latent, top-1",
+    "latent_rate_matched_top1": "Latent, rate-matched",
     "latent_top5": "Latent, top-5",
     "latent_percentile": "Latent, percentile",
     "text_top1": "Text, top-1",
+    "text_rate_matched_top1": "Text, rate-matched",
     "text_top5": "Text, top-5",
     "text_percentile": "Text, percentile",
     "cer": "Character error rate",
@@ -33,7 +36,12 @@ NULL = (
     "The null shifts decoded and true windows of a story against each other in a circle by at least 40 repetitions; "
     "p is one-sided, (1 + null scores at least as good) / (1 + null scores), and not corrected for the number of "
     "scores. To be as long as the truth is enough to beat this null in CER, WER and BLEU-1: judge these by the paired "
-    "difference to the language model alone, which writes at the same expected lengths."
+    "difference to the language model alone, which writes at the same expected lengths, and to noise input where the "
+    "null battery was scored."
+)
+RATE_MATCHED_NOTE = (
+    f"Rate-matched: the candidates are the true window and the {N_DISTRACTORS} windows of its story whose word counts "
+    "differ least from its own, so that knowing how fast was spoken helps little."
 )
 PAIRED = (
     "Differences are A minus B on the same windows, the interval is a bootstrap over stories or blocks of three "

@@ -12,13 +12,16 @@ from jaxtyping import Float
 from ..page_html import Markup, absent, definitions, details, document, element, joined, section
 from ..page_text import free, plural
 from . import report_figures as drawn
+from .null_verdict import noise_sentence, noise_warning
 from .report_input import OPTIONAL, RunRecord
+from .report_nulls import null_parts, without_nulls
 from .report_tables import baseline_table, comparison_table, story_table, summary_table
 from .report_timeline import frequent_words, timeline
 from .report_verdict import lead, verdict
 
 # Texts beyond this many windows stay in windows.tsv, or the page would grow past what a browser scrolls well.
 MANY_WINDOWS = 1000
+PARTS = ("result", "over", "detail")  # of a check of the split
 
 
 def page(record: RunRecord) -> str:
@@ -29,6 +32,7 @@ def page(record: RunRecord) -> str:
         _verdict(record),
         section("Scores", *_scores(record)),
         section("Scores against their null", drawn.score_panels(record)),
+        section("The decoder beside its nulls", *(null_parts(record) or [_no_nulls(record)])),
         section("What was heard and what was decoded", *_texts(record)),
         section("Identification", _identification(record)),
         section("Responsive voxels", _maps(record)),
@@ -56,6 +60,8 @@ def _verdict(record: RunRecord) -> Markup:
     if not said:
         return section("In short", absent("No pooled scores (story “all”), so there is no verdict."))
     opening = element("p", lead(record.results, record.comparisons))
+    noise = [noise_warning(record.comparisons), noise_sentence(record.comparisons)]
+    opening += joined([element("p", element("strong", noise[0]))] if noise[0] else []) + element("p", noise[1])
     blocks = [element("h3", quadrant) + element("p", sentences) for quadrant, sentences in said]
     return element("section", element("h2", "In short") + opening + joined(blocks), kind="verdict")
 
@@ -66,8 +72,8 @@ def _scores(record: RunRecord) -> list[Markup]:
         parts.append(element("p", " ".join(record.notes), kind="caption"))
     parts.append(story_table(record))
     parts.append(baseline_table(record) if record.baselines else _no(record, "baselines.json"))
-    if record.comparisons:
-        parts += [element("h3", "Paired differences"), comparison_table(record.comparisons)]
+    if beside := without_nulls(record.comparisons):
+        parts += [element("h3", "Paired differences"), comparison_table(beside)]
     if record.facts:
         pairs = [(str(fact.get("name", "")), _fact(fact.get("value"), fact.get("detail"))) for fact in record.facts]
         parts += [element("h3", "Further figures"), definitions(pairs)]
@@ -164,10 +170,31 @@ def _provenance(record: RunRecord) -> list[Markup]:
         details("Model", definitions([(str(name), free(value)) for name, value in record.model.items()]))
         if record.model
         else _no(record, "model.json"),
+        _audit(record),
         details("Split", element("pre", split, kind="wrapped")) if record.split else _no(record, "split.json"),
         details("Configuration", element("pre", record.config)) if record.config else _no(record, "config.yaml"),
     ]
     return parts
+
+
+def _audit(record: RunRecord) -> Markup:
+    """What the audit of the split checked, and how it is signed."""
+    found = record.audit
+    if not found:
+        return _no(record, "split_audit.json")
+    result = "no leak found" if found.get("clean") else "LEAKS FOUND"
+    signed = [free(found.get(part, "")) for part in ("stage", "date", "sha256")]
+    checks = [check for check in found.get("checks", []) if isinstance(check, dict)]
+    rows = [
+        (str(check.get("name", "")), free(" · ".join(filter(None, (str(check.get(part, "")) for part in PARTS)))))
+        for check in checks
+    ]
+    return details(f"Audit of the split: {result}", element("p", " · ".join((result, *signed))) + definitions(rows))
+
+
+def _no_nulls(record: RunRecord) -> Markup:
+    command = f"plasticode evaluate {record.folder} --root DIR --nulls all"
+    return joined([_no(record, "nulls.json"), absent(f"Make it with: {command}")])
 
 
 def _no(record: RunRecord, name: str) -> Markup:

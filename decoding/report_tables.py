@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ..page_html import Markup, absent, details, element, head_row, joined, row, scrolled
 from ..page_text import DASH, MINUS, interval, number, probability, spread
 from .report_input import Comparison, RunRecord, Score
-from .report_labels import INTERVAL, NULL, PAIRED, direction, label
+from .report_labels import INTERVAL, NULL, PAIRED, RATE_MATCHED_NOTE, direction, label
 from .report_verdict import beyond_null
 from .results import METRICS
 
@@ -36,7 +36,7 @@ def summary_table(record: RunRecord) -> Markup:
     table = element("table", head_row([*HEADS, *names], 1, len(HEADS)) + joined(bodies), kind="scores")
     caption = (
         f"Pooled over all scored stories of a subject; n counts windows. {INTERVAL} {NULL} Bold: p < 0.05. "
-        "For error rates lower is better and a good z is negative. "
+        f"For error rates lower is better and a good z is negative. {RATE_MATCHED_NOTE} "
     )
     if names:
         caption += "Grey columns: the same score for other systems, whose intervals and nulls are folded below."

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from ..page_text import MINUS, listed, number, p_clause, plural
+from .null_battery import NOISE, NULL_SYSTEMS
+from .rate_matched import N_DISTRACTORS
 from .report_input import Comparison, Score
 from .report_labels import phrase
 from .results import ALONE, LOWER_IS_BETTER
@@ -18,6 +20,7 @@ QUESTIONS = {
     "latent_top1": "the latent picked the right window",
     "text_top1": "the written text picked the right window",
 }
+MATCHED = f"Among itself and the {N_DISTRACTORS} windows nearest to it in word count"
 COMPARED = (*QUESTIONS, "cer")  # the scores whose paired differences are put into words
 # In a quadrant whose text was seen in training, identification can come from memory.
 SEEN_TEXT = "The model was trained on these stories' text, so this is no test of decoding unheard text."
@@ -52,7 +55,7 @@ def lead(results: Sequence[Score], comparisons: Sequence[Comparison]) -> str:
         if any(score.metric == metric for score in pooled)
     ]
     found = f"On stories outside the training set, at p < {ALPHA} against permuted pairing: {'; '.join(counts)}."
-    unheard = [one for one in comparisons if not _text_was_seen(one.quadrant)]
+    unheard = [one for one in comparisons if not _text_was_seen(one.quadrant) and one.system_a != NOISE]
     beside = _against_alone([one for one in unheard if (one.metric, one.system_b) == ("cer", ALONE)])
     return " ".join(sentence for sentence in (found if counts else "", beside) if sentence)
 
@@ -60,7 +63,7 @@ def lead(results: Sequence[Score], comparisons: Sequence[Comparison]) -> str:
 def _against_alone(rows: Sequence[Comparison]) -> str:
     if not rows:
         return ""
-    better = f"{sum(_sign(one) > 0 for one in rows)} of {plural(len(rows), _unit(rows))}"
+    better = f"{sum(sign(one) > 0 for one in rows)} of {plural(len(rows), _unit(rows))}"
     return f"The {phrase('cer')} was lower than that of the {ALONE}, by an interval without 0, for {better}."
 
 
@@ -87,7 +90,9 @@ def _of_quadrant(quadrant: str, pooled: Sequence[Score], comparisons: Sequence[C
         _identification(
             rows, "latent_top1", "From the latent, the right window ranked first among its story's windows"
         ),
+        _identification(rows, "latent_rate_matched_top1", f"{MATCHED}, the latent ranked it first"),
         _identification(rows, "text_top1", "From the written text, it ranked first"),
+        _identification(rows, "text_rate_matched_top1", f"{MATCHED}, the written text ranked it first"),
         _closeness(rows),
         _word_rate(rows),
         *(_compared(group) for group in _groups(comparisons)),
@@ -171,15 +176,20 @@ def _span(values: Sequence[str]) -> str:
 def _groups(comparisons: Sequence[Comparison]) -> list[list[Comparison]]:
     """Comparisons of one metric between the same two systems, over subjects; of the main metrics only."""
     groups: dict[tuple[str, str, str], list[Comparison]] = {}
-    for one in (one for one in comparisons if one.metric in COMPARED):
+    for one in (one for one in comparisons if one.metric in COMPARED and _for_sentences(one)):
         groups.setdefault((one.metric, one.system_a, one.system_b), []).append(one)
     return list(groups.values())
 
 
+def _for_sentences(one: Comparison) -> bool:
+    """Of the nulls only noise input against the decoder; the others have a part of the report to themselves."""
+    return one.system_a != NOISE and (one.system_b == NOISE or one.system_b not in NULL_SYSTEMS)
+
+
 def _compared(group: Sequence[Comparison]) -> str:
     first = group[0]
-    better, worse = [one for one in group if _sign(one) > 0], [one for one in group if _sign(one) < 0]
-    same = [one for one in group if _sign(one) == 0]
+    better, worse = [one for one in group if sign(one) > 0], [one for one in group if sign(one) < 0]
+    same = [one for one in group if sign(one) == 0]
     up, down = ("lower", "higher") if first.metric in LOWER_IS_BETTER else ("higher", "lower")
     parts = [
         *([f"{up} (better) {_whose(better)}"] if better else []),
@@ -189,7 +199,7 @@ def _compared(group: Sequence[Comparison]) -> str:
     return f"Against {first.system_b}, the {phrase(first.metric)} of {first.system_a} was {', '.join(parts)}."
 
 
-def _sign(one: Comparison) -> int:
+def sign(one: Comparison) -> int:
     """1 where the interval says that A is better than B, -1 where worse, 0 where it includes 0 or is unknown."""
     if one.ci_low > 0 or one.ci_high < 0:
         return (1 if one.difference > 0 else -1) * (-1 if one.metric in LOWER_IS_BETTER else 1)

@@ -25,8 +25,13 @@ from ..datasets.whole_file import write_text
 from .identification import chance
 from .intervals import BLOCK, correlation_of, interval, mean_of, moments
 from .nulls import N_DRAWS, ShiftCurve, correlation_curve, merged, min_shift, pair_curve, permuted_null, pooled_value
+from .rate_matched import RATE_MATCHED
 
-IDENTIFICATION = ("latent_top1", "latent_top5", "latent_percentile", "text_top1", "text_top5", "text_percentile")
+IDENTIFICATION = tuple(
+    f"{what}_{score}"
+    for what in ("latent", "likelihood", "text")
+    for score in ("top1", RATE_MATCHED, "top5", "percentile")
+)
 METRICS = (*IDENTIFICATION, "cer", "wer", "bleu1", "meteor", "semantic", "word_rate_r")
 DECODER, ALONE, FREQUENT, RIDGE = "plasticode", "language model alone", "most frequent words", "ridge"  # systems
 LOWER_IS_BETTER = frozenset({"cer", "wer"})
@@ -55,10 +60,20 @@ class Row:
 
 @dataclass(frozen=True, eq=False)
 class WordRate:
-    """Words per repetition over a whole story, as predicted from the responses and as heard."""
+    """Words per repetition over a whole story, as predicted from the responses (in one or more draws) and as heard."""
 
-    predicted: Float[np.ndarray, " time"]
+    predicted: Float[np.ndarray, "*draw time"]
     true: Float[np.ndarray, " time"]
+
+    def curve(self) -> ShiftCurve:
+        """r under every shift of the truth, mean over draws."""
+        curves = [correlation_curve(one, self.true) for one in np.atleast_2d(self.predicted)]
+        return ShiftCurve(np.mean([curve.scores for curve in curves], axis=0), curves[0].min_shift)
+
+    def moments(self) -> Float64[np.ndarray, "time 5"]:
+        """What r needs of a resample (see `intervals.moments`), mean over draws."""
+        every = np.stack([moments(one, self.true) for one in np.atleast_2d(self.predicted)])
+        return np.asarray(every.mean(axis=0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,13 +118,13 @@ class StoryScores:
 
     def curve(self, metric: str) -> ShiftCurve:
         if metric == "word_rate_r" and self.word_rate is not None:
-            return correlation_curve(self.word_rate.predicted, self.word_rate.true)
+            return self.word_rate.curve()
         return pair_curve(self.pairs[metric], min_shift(self.window_rows))
 
     def samples(self, metric: str) -> Float64[np.ndarray, "item statistic"]:
         """What `intervals.interval` resamples: a window's scores, or a repetition's moments."""
         if metric == "word_rate_r" and self.word_rate is not None:
-            return moments(self.word_rate.predicted, self.word_rate.true)
+            return self.word_rate.moments()
         return np.diagonal(self.pairs[metric])[:, None]
 
 
@@ -132,6 +147,13 @@ def rows_pooled(scores: Sequence[StoryScores], *, n_draws: int = N_DRAWS, seed: 
 def write_rows(rows: Sequence[Row], path: str | Path) -> None:
     """Write a JSON list; the file appears whole or not at all."""
     text = json.dumps([_to_json(row) for row in rows], indent=1, allow_nan=False, ensure_ascii=False)
+    write_text(path, text + "\n")
+
+
+def write_systems(rows: Sequence[Row], others: Sequence[Row], path: str | Path) -> None:
+    """Write the decoder's rows and those of other systems, which name theirs, as one list; each has a `system`."""
+    named = [{**_to_json(row), "system": DECODER} for row in rows]
+    text = json.dumps([*named, *map(_to_json, others)], indent=1, allow_nan=False, ensure_ascii=False)
     write_text(path, text + "\n")
 
 
@@ -159,7 +181,7 @@ def print_table(rows: Sequence[Row], console: Console, absent: Mapping[str, str]
     for (subject, story, quadrant), group in groups.items():
         what = "all scored stories" if story == POOLED else story
         table = Table(title=escape(f"{subject}, {what} ({quadrant})"), title_justify="left")
-        table.add_column("metric")
+        table.add_column("metric", overflow="fold")
         for name in ("value", "95% interval", "null mean ± sd", "z", "p", "chance", "n"):
             table.add_column(name, justify="right")
         for row in group:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,18 +16,17 @@ from ..datasets.errors import BrokenData, MissingData, PlasticodeError
 from ..datasets.prepare import prepare
 from ..datasets.study import Run, Study, open_study
 from ..datasets.whole_file import whole_file
+from .comparisons import comparisons
 from .evaluation import Evaluation, ScoredStory
-from .paired import paired_difference
+from .kept_scores import KeptScores
+from .null_battery import Battery
+from .null_table import null_rows
 from .reading import Reader
-from .results import ALONE, DECODER, FREQUENT, RIDGE, Row, StoryScores, rows_of_story, rows_pooled, write_rows
+from .results import ALONE, DECODER, FREQUENT, RIDGE, Row, rows_of_story, rows_pooled, write_rows
 from .ridge import FittedRidge, Ridge
 from .run_folder import RunFolder
 from .search import Search
 from .trained import TrainedModel
-
-TEXT_SCORES = ("cer", "wer", "bleu1", "semantic", "text_percentile")
-COMPARED = [(metric, RIDGE) for metric in ("latent_top1", "latent_percentile")]
-COMPARED += [(metric, system) for system in (ALONE, FREQUENT) for metric in TEXT_SCORES]
 
 
 def prepared(study: Study, recordings: Sequence[tuple[str, str, str]]) -> list[Run]:
@@ -61,6 +60,19 @@ def score(evaluation: Evaluation, runs: Sequence[Run]) -> list[ScoredStory]:
     return [evaluation.score(run) for run in track(runs, description="decoding and scoring")]
 
 
+def heard_by_others(study: Study, most: int) -> Callable[[Run], Sequence[Run]]:
+    """For a run, the recordings of its story by up to `most` other people, one each, from the cache."""
+
+    def others(run: Run) -> Sequence[Run]:
+        first: dict[str, tuple[str, str, str]] = {}
+        for recording in study.recordings(stories=[run.story]):
+            if recording[0] != run.subject:
+                first.setdefault(recording[0], recording)
+        return prepared(study, [first[subject] for subject in sorted(first)[:most]])
+
+    return others
+
+
 def rows_of(scored: Sequence[ScoredStory], system: str) -> list[Row]:
     """Rows of one system: per story, then pooled by subject and quadrant."""
     scores = [story.scores[system] for story in scored if system in story.scores]
@@ -88,11 +100,12 @@ def baselines_of_training(model: TrainedModel, root: str | Path) -> tuple[dict[s
 
 
 def write_scores(run: RunFolder, scored: Sequence[ScoredStory], notes: Sequence[str]) -> list[Row]:
-    """results.json, baselines.json, comparisons.json, windows.tsv, identification.npz and notes.json."""
+    """results.json, baselines.json, nulls.json, comparisons.json, windows.tsv, identification.npz and notes.json."""
     rows = rows_of(scored, DECODER)
     systems = (ALONE, FREQUENT, RIDGE)
     baselines = [{**_plain(row), "system": system} for system in systems for row in rows_of(scored, system)]
     run.write_json("baselines.json", baselines)
+    run.write_json("nulls.json", [_plain(row) for row in null_rows(scored)])
     run.write_json("comparisons.json", comparisons(scored))
     run.write_json("notes.json", list(notes))
     _write_windows(run.path / "windows.tsv", scored)
@@ -106,33 +119,6 @@ def _plain(row: Row) -> dict[str, Any]:
     return {
         name: None if isinstance(value, float) and np.isnan(value) else value for name, value in asdict(row).items()
     }
-
-
-def comparisons(scored: Sequence[ScoredStory]) -> list[dict[str, Any]]:
-    """Paired differences of the decoder to each baseline, per subject and quadrant."""
-    groups: dict[tuple[str, str], list[ScoredStory]] = {}
-    for story in scored:
-        own = story.scores[DECODER]
-        groups.setdefault((own.subject, own.quadrant), []).append(story)
-    return [
-        {"subject": subject, "quadrant": quadrant, **row}
-        for (subject, quadrant), group in groups.items()
-        for metric, system in COMPARED
-        if (row := _compare(group, metric, system)) is not None
-    ]
-
-
-def _compare(group: Sequence[ScoredStory], metric: str, system: str) -> dict[str, Any] | None:
-    pairs: list[tuple[StoryScores, StoryScores]] = [
-        (story.scores[DECODER], story.scores[system]) for story in group if system in story.scores
-    ]
-    if not pairs or any(not scores.has(metric) for pair in pairs for scores in pair):
-        return None
-    ours, theirs = (np.concatenate([np.diagonal(pair[side].pairs[metric]) for pair in pairs]) for side in (0, 1))
-    names = [pair[0].story for pair in pairs for _ in range(pair[0].n_windows)]
-    found = paired_difference(ours, theirs, names)
-    labels = {"metric": metric, "system_a": DECODER, "system_b": system, "difference": found.value}
-    return labels | {"ci_low": found.ci_low, "ci_high": found.ci_high, "p": found.p, "n_windows": found.n_windows}
 
 
 def _write_windows(path: Path, scored: Sequence[ScoredStory]) -> None:
@@ -174,11 +160,21 @@ def evaluate_run(
     search: Search,
     semantic_model: str,
     notes: Sequence[str] = (),
+    battery: Battery | None = None,
 ) -> tuple[list[ScoredStory], list[Row]]:
-    """Score recordings with a run's model beside all baselines, and write everything into its folder."""
+    """Score recordings with a run's model beside all baselines and the battery's nulls; write all into its folder."""
     ridges, texts, missing = baselines_of_training(model, root)
-    evaluation = Evaluation(Reader(model), search, semantic_model, ridges, texts)
+    work, chosen = KeptScores.of_run(run.path, search), battery or Battery()
+    evaluation = Evaluation(Reader(model), search, semantic_model, ridges, texts, chosen, work)
     scored = score(evaluation, runs)
     said = [f"{metric} is left out: {reason}" for metric, reason in evaluation.absent().items()]
-    rows = write_scores(run, scored, [*notes, *missing, *said])
+    rows = write_scores(run, scored, [*notes, *missing, *said, *left_out(chosen, scored)])
     return scored, rows
+
+
+def left_out(battery: Battery, scored: Sequence[ScoredStory]) -> list[str]:
+    """Which nulls some recordings could not have."""
+    without = {
+        system: [story.reading.run.key for story in scored if system not in story.scores] for system in battery.systems
+    }
+    return [f"{system} could not be had for {', '.join(keys)}." for system, keys in without.items() if keys]

@@ -18,6 +18,9 @@ from ..datasets.study import Run, Study, open_study
 from ..datasets.windows import WindowShape
 from .language_model import LanguageModel
 from .network import SAME_TIME, BrainToTextNetwork, DataFacts
+from .run_folder import RunFolder
+from .split_audit_scopes import recorded
+from .split_audit_verbs import audit_fit
 from .text_features import TextFeatures
 from .trained import Split, TrainedModel
 from .unfold import Unfold
@@ -37,7 +40,7 @@ class StoryWindows(LightningDataModule):
         Folder of a pre-trained language model: alphabet and word vectors come from it. Raises `Leak` when it has read
         a story that is held out here.
     validation_stories, test_stories, test_subjects
-        Held out by name. Test stories and test people are never read here.
+        Held out by name. Of test stories only the words are read, by the audit of the split; of test people nothing.
     window
         Length of a window's text and haemodynamic reach, s.
     stories_per_batch, windows_per_story, steps_per_epoch
@@ -76,6 +79,7 @@ class StoryWindows(LightningDataModule):
         self.stories_per_batch, self.windows_per_story = stories_per_batch, windows_per_story
         self.steps_per_epoch, self.seed = steps_per_epoch, seed
         self.scored: list[str] = []
+        self.manifest: dict[str, Any] | None = None
         self.train: WindowSet | None = None
 
     def setup(self, stage: str | None = None) -> None:
@@ -115,14 +119,28 @@ class StoryWindows(LightningDataModule):
         named = [
             (subject, story) for subject in study.subjects() for story in study.stories(subject) if story in self.test
         ]
-        trained, watched_pairs = (tuple((run.subject, run.story) for run in runs) for runs in (training, watched))
-        return Split(self.study_name, trained, watched_pairs, tuple(named), self.options)
+        trained, chose = (tuple((run.subject, run.story) for run in runs) for runs in (training, watched))
+        volumes, read = self.unfold is not None, self.language_model.stories
+        fitted = recorded(trained, chose, read, self.study_name, self.facts.n_channels, volumes=volumes)
+        return Split(self.study_name, trained, chose, tuple(named), self.options, fitted)
+
+    def audit(self, run: RunFolder) -> None:
+        """Audit the split before training, see `split_audit`; of the test stories only the words are looked at."""
+        assert self.train is not None
+        study = open_study(self.study_name, self.root, self.options)
+        heard = {story: subject for subject, story in reversed(self.split.test)}  # one person's recording of each
+        scored = [study.run(s, t, study.sessions(s, t)[0]) for t, s in heard.items()]
+        watched = [found for found in self.watched.runs if found.story in self.validation]
+        recordings, console = (self.train.runs, watched, scored), Console(stderr=True)
+        model = Path(self.language_model_path)
+        self.manifest = audit_fit(run, self.split, self.window, recordings, model, console)
 
     def trained(self, network: BrainToTextNetwork) -> TrainedModel:
         """The network with all that is needed to decode."""
         model = self.language_model
+        notes = {"split_audit": self.manifest} if self.manifest else {}
         return TrainedModel(
-            network, model.size, model.characters, self.features, self.window, self.split, model.stories
+            network, model.size, model.characters, self.features, self.window, self.split, model.stories, notes
         )
 
     def _check_split(self, heard: set[str]) -> None:

@@ -28,7 +28,9 @@ FORM = "plasticode brain model 1"
 class Split:
     """(subject, story) pairs by what they were used for; `test` are those held out by name.
 
-    `options` are those of the study's reader.
+    `options` are those of the study's reader. `fitted` says for each thing that was fitted on which pairs, or in words
+    why on none (see `split_audit_scopes`). `rows` says which rows of which acquisition a recording is, where one was
+    cut in time: {"train" or "test": {"subject/story": [acquisition, first row, row after the last]}}.
     """
 
     study: str
@@ -36,6 +38,8 @@ class Split:
     validation: tuple[tuple[str, str], ...] = ()
     test: tuple[tuple[str, str], ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
+    fitted: Mapping[str, Any] = field(default_factory=dict)
+    rows: Mapping[str, Any] = field(default_factory=dict)
 
     def trained_stories(self, subject: str | None = None) -> set[str]:
         """Stories that were trained on, by anybody or by one person."""
@@ -43,8 +47,11 @@ class Split:
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> Split:
-        parts = {name: tuple((s, t) for s, t in record[name]) for name in ("train", "validation", "test")}
-        return cls(record["study"], **parts, options=record.get("options", {}))
+        parts: dict[str, Any] = {
+            name: tuple((s, t) for s, t in record[name]) for name in ("train", "validation", "test")
+        }
+        further = {name: record.get(name, {}) for name in ("options", "fitted", "rows")}
+        return cls(record["study"], **parts, **further)
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,6 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 SOURCE = ("analysis", "bioplausible", "datasets", "decoding")
+ROOT_MODULES = ("cli.py", "page_figure.py", "page_html.py", "page_style.py", "page_text.py")
 LONGEST = 400  # lines
 DATA = {".bin", ".ckpt", ".gz", ".h5", ".hf5", ".hdf5", ".mat", ".nii", ".npy", ".npz", ".pkl", ".pt", ".safetensors"}
 DATA |= {".fif", ".TextGrid", ".tar", ".tsv", ".wav", ".xz", ".zip"}
@@ -35,7 +36,10 @@ def tracked() -> list[Path]:
 
 
 def sources() -> list[Path]:
-    return [ROOT / "cli.py", *(path for part in SOURCE for path in sorted((ROOT / part).rglob("*.py")))]
+    return [
+        *(ROOT / name for name in ROOT_MODULES),
+        *(path for part in SOURCE for path in sorted((ROOT / part).rglob("*.py"))),
+    ]
 
 
 def test_imports_keep_the_contracts_of_the_design() -> None:
@@ -69,7 +73,7 @@ def test_types_are_right_under_mypy_strict(tmp_path: Path) -> None:
     # mypy names a package after its folder, which a clone is free to choose: here it sees the folder as `plasticode`.
     (tmp_path / "plasticode").symlink_to(ROOT, target_is_directory=True)
     settings = ["--config-file", str(ROOT / "pyproject.toml"), "--cache-dir", str(ROOT / ".mypy_cache")]
-    program("mypy", *settings, *(f"plasticode/{part}" for part in SOURCE), "plasticode/cli.py", cwd=tmp_path)
+    program("mypy", *settings, *(f"plasticode/{part}" for part in (*SOURCE, *ROOT_MODULES)), cwd=tmp_path)
 
 
 def test_ruff_finds_nothing() -> None:

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from plasticode.analysis.comparison import compare
-from plasticode.analysis.figures_style import STYLE
 from plasticode.analysis.inference import infer
 from plasticode.analysis.rsa import Rsa, rsa
 from plasticode.analysis.rsa_brain import brain_regions, group_mean
@@ -23,6 +22,7 @@ from plasticode.analysis.rsa_sources import compared
 from plasticode.cli import main
 from plasticode.datasets.errors import BrokenData, MissingData, WrongArgument
 from plasticode.datasets.kriegeskorte2008 import FILE, N_STIMULI
+from plasticode.page_figure import STYLE
 from torch import nn
 
 EDGES = "plasticode.analysis.edge_energy.EdgeEnergy"

@@ -11,7 +11,6 @@ from plasticode.analysis.figures_layers import layer_lines
 from plasticode.analysis.figures_map import layer_map
 from plasticode.analysis.figures_matrices import rdm_panels, rule_matrix
 from plasticode.analysis.figures_rules import resolution_points, rule_points
-from plasticode.analysis.figures_style import BLUE, GREY, ORANGE, PALE, saved
 from plasticode.analysis.figures_time import time_curves
 from plasticode.analysis.rsa import Rsa
 from plasticode.analysis.rsa_map import scaled_map
@@ -19,6 +18,7 @@ from plasticode.analysis.rsa_pictures import Drawn, at_own_resolution, chosen
 from plasticode.analysis.time_clusters import Cluster, ClusterTest
 from plasticode.analysis.time_resolved import Curves
 from plasticode.analysis.time_table import time_table
+from plasticode.page_figure import BLUE, GREY, ORANGE, PALE, saved
 from scipy.spatial.distance import pdist
 
 

@@ -12,13 +12,13 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from plasticode.analysis.figures_style import STYLE
 from plasticode.analysis.rsa import Rsa, rsa
 from plasticode.analysis.rsa_config import read_config
 from plasticode.analysis.rsa_folder import REPORT, write
 from plasticode.analysis.rsa_pictures import Drawn, pictures
 from plasticode.analysis.rsa_report import page
 from plasticode.analysis.rsa_verdict import lead, verdict
+from plasticode.page_figure import STYLE
 from plasticode.page_text import number, probability
 
 NUMBER = re.compile("\N{MINUS SIGN}?\\d+\\.\\d{3}")

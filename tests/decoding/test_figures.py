@@ -9,6 +9,7 @@ import pytest
 from matplotlib.colors import to_hex
 from plasticode.decoding import figures
 from plasticode.decoding.figures import Estimate
+from plasticode.page_figure import png, svg
 
 
 def estimate(value=0.2, **changes):
@@ -32,7 +33,7 @@ def test_an_estimate_is_drawn_with_its_interval_null_chance_and_baselines():
 
 def test_a_panel_survives_numbers_that_were_not_computed():
     nothing = estimate(math.nan, ci_low=math.nan, ci_high=math.nan, null_mean=math.nan, null_sd=math.nan)
-    assert figures.svg(figures.estimates([nothing], "CER", [])).data.startswith(b"<?xml")
+    assert svg(figures.estimates([nothing], "CER", [])).data.startswith(b"<?xml")
 
 
 def test_panels_with_more_rows_are_taller():
@@ -75,16 +76,16 @@ def test_the_glass_brain_shows_left_on_the_left():
 
 def test_the_same_figure_is_the_same_bytes_and_leaves_the_settings_alone():
     before = dict(matplotlib.rcParams)
-    first, second = (figures.svg(figures.estimates([estimate()], "CER", [])) for _ in range(2))
+    first, second = (svg(figures.estimates([estimate()], "CER", [])) for _ in range(2))
     assert first == second
     assert dict(matplotlib.rcParams) == before
-    assert figures.png(figures.estimates([estimate()], "CER", [])).data.startswith(b"\x89PNG")
+    assert png(figures.estimates([estimate()], "CER", [])).data.startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize("name", ["$5 and $6", "雪の峠", "a<b>&c", "long " * 40])
 def test_any_name_can_be_drawn(name):
     drawn = figures.estimates([Estimate(name, 0.2, 0.1, 0.3, 0.05, 0.01, 0.04)], name, [])
-    assert figures.svg(drawn).data.startswith(b"<?xml")
+    assert svg(drawn).data.startswith(b"<?xml")
 
 
 def test_group_colours_differ():

@@ -1,15 +1,20 @@
 """`decode` and `evaluate` on recordings in memory: two sessions of one story, one of another."""
 
+import argparse
 import io
-from dataclasses import replace
+import json
+from dataclasses import fields, replace
 
 import numpy as np
 import pandas as pd
 import pytest
+from plasticode.datasets.errors import WrongArgument
+from plasticode.decoding import commands, held_out_verbs, scoring
 from plasticode.decoding import held_out as opening
-from plasticode.decoding import scoring
 from plasticode.decoding.held_out_verbs import decode, evaluate
+from plasticode.decoding.reading import Reader
 from plasticode.decoding.report_input import read_run
+from plasticode.decoding.results import Row
 from plasticode.decoding.trained import TrainedModel
 from rich.console import Console
 
@@ -68,3 +73,81 @@ def test_the_report_reads_texts_under_the_names_of_their_similarities(run_dir, t
     texts = set(zip(record.texts["subject"], record.texts["story"], strict=True))
     assert texts == set(record.similarities) == {("S1", f"{story}/{session}") for story, session in HEARINGS}
     assert all(np.all(np.diff(part["start"]) > 0) for _, part in record.texts.groupby("story"))
+
+
+def test_all_nulls_of_a_run_stand_in_its_folder_and_on_the_console(run_dir, tmp_path):
+    said = io.StringIO()
+    evaluate(run_dir, tmp_path, None, ["two"], None, "none at hand", Console(file=said, width=120), ("all", 2))
+    nulls = json.loads((run_dir / "nulls.json").read_text())
+    (extra,) = {tuple(row)[len(fields(Row)) :] for row in nulls}
+    assert extra == ("system", "n_draws", "draw_sd", "decoder", "p_draws")
+    systems = {"noise input", "zero input", "time-reversed responses", "untrained encoder"}
+    systems |= {"language model alone, as long as noise input"}
+    assert {row["system"] for row in nulls} == systems  # 60 rows are too few to shift, and nobody else heard the story
+    assert {row["n_draws"] for row in nulls if row["system"] == "untrained encoder"} == {2}
+    notes = " ".join(json.loads((run_dir / "notes.json").read_text()))
+    for without in ("another person's brain", "shifted latents"):
+        assert f"{without} could not be had for arrays/S1/two/ses-1." in notes
+        assert f"{without} could not be had for arrays/S1/two/ses-1." in said.getvalue()
+    assert "Fed noise with the recordings' own spectra, the decoder beat the language model alone in" in said.getvalue()
+
+
+def test_another_person_who_heard_the_story_is_found_in_the_study(tiny, run_dir, tmp_path, monkeypatch):
+    other = replace(tiny.run("S2", "two", seed=7), session="ses-9")
+    study = scoring.open_study()
+    everybody = [*study.by_key.values(), other]
+
+    class Both(type(study)):
+        def sessions(self, subject, story):
+            return ["ses-9"] if subject == "S2" else super().sessions(subject, story)
+
+    monkeypatch.setattr(opening, "open_study", lambda *_: Both(tmp_path, everybody))
+    monkeypatch.setattr(
+        scoring,
+        "prepare",
+        lambda study, subjects, stories: [r for r in everybody if r.story in stories and r.subject in subjects],
+    )
+    evaluate(run_dir, tmp_path, ["S1"], ["two"], None, "none", Console(file=io.StringIO()), ("other-brain", 2))
+    assert {row["system"] for row in json.loads((run_dir / "nulls.json").read_text())} == {"another person's brain"}
+
+
+def test_rows_name_their_system_where_nulls_were_asked_for_and_only_there(run_dir, tmp_path):
+    found = {}
+    for asked in ("permuted", "alone,zero"):
+        evaluate(run_dir, tmp_path, None, ["two"], tmp_path / "o.json", "none", Console(file=io.StringIO()), (asked, 2))
+        found[asked] = json.loads((tmp_path / "o.json").read_text())
+    names = [field.name for field in fields(Row)]
+    assert {tuple(row) for row in found["permuted"]} == {tuple(names)}
+    assert {row["system"] for row in found["alone,zero"]} == {"plasticode", "zero input"}
+    own = [row for row in found["alone,zero"] if row["system"] == "plasticode"]
+    assert [{name: row[name] for name in names} for row in own] == found["permuted"]
+
+
+def test_an_evaluation_without_nulls_leaves_none_of_an_earlier_one(run_dir, tmp_path):
+    for asked in ("zero", "permuted"):
+        evaluate(run_dir, tmp_path, None, ["two"], None, "none", Console(file=io.StringIO()), (asked, 2))
+    assert json.loads((run_dir / "nulls.json").read_text()) == []
+
+
+def test_what_was_decoded_or_scored_once_is_not_written_again(run_dir, tmp_path, monkeypatch):
+    decode(run_dir, tmp_path, None, None, tmp_path / "one.tsv", Console(file=io.StringIO()))
+    monkeypatch.setattr(Reader, "write_latents", None)
+    decode(run_dir, tmp_path, None, None, tmp_path / "two.tsv", Console(file=io.StringIO()))
+    assert (tmp_path / "one.tsv").read_bytes() == (tmp_path / "two.tsv").read_bytes()
+    evaluate(run_dir, tmp_path, None, None, None, "none", Console(file=io.StringIO()))
+
+
+def test_the_console_hands_the_nulls_on(monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr(held_out_verbs, "evaluate", lambda *arguments: asked.append(arguments[-1]))
+    for more in ([], ["--nulls", "noise,zero", "--null-draws", "7"]):
+        parser = argparse.ArgumentParser()
+        commands.evaluate_arguments(parser)
+        commands.evaluate_run(parser.parse_args([str(tmp_path), "--root", str(tmp_path), *more]))
+    assert asked == [("permuted", 20), ("noise,zero", 7)]
+
+
+def test_a_null_that_is_none_is_refused_before_anything_is_read(run_dir, tmp_path, loaded):
+    with pytest.raises(WrongArgument, match="no null brain"):
+        evaluate(run_dir, tmp_path, None, None, None, "none", Console(file=io.StringIO()), ("brain", 2))
+    assert loaded == []

@@ -3,6 +3,7 @@
 import math
 
 import pytest
+from plasticode.decoding.null_battery import NOISE, ZERO
 from plasticode.decoding.report_input import Comparison, Score
 from plasticode.decoding.report_verdict import lead, verdict
 from plasticode.decoding.results import ALONE
@@ -85,3 +86,20 @@ def test_the_lead_counts_the_error_rate_against_the_language_model_alone_and_not
     assert said.startswith("The character error rate was lower than that of the language model alone")
     assert said.endswith("for 1 of 2 subjects.")
     assert "character error rate" not in lead([*rows, score("latent_top1", 0.2, 0.001)], [])
+    noise = Comparison("S1", UNSEEN, "cer", NOISE, ALONE, -0.01, *bounds["S1"])
+    assert lead(rows, [*beside, noise]) == said
+
+
+def test_the_rate_matched_scores_are_said_with_how_many_they_are_and_their_chance():
+    rows = [score(f"{what}_rate_matched_top1", 0.4, 0.001, chance=0.2) for what in ("latent", "text")]
+    said = sentences(*rows)[UNSEEN]
+    for what in ("latent", "written text"):
+        opening = f"Among itself and the 4 windows nearest to it in word count, the {what} ranked it first"
+        assert f"{opening} in 40% of cases (chance 20%): above the permuted pairing (p = 0.001)" in said
+
+
+def test_of_the_nulls_only_noise_input_is_said_beside_the_decoder():
+    rows = [Comparison("S1", UNSEEN, "cer", "plasticode", system, -0.2, -0.3, -0.1) for system in (NOISE, ZERO)]
+    said = sentences(score("cer", 0.7, 0.01), comparisons=rows)[UNSEEN]
+    assert "Against noise input, the character error rate of plasticode was lower (better)" in said
+    assert "zero input" not in said

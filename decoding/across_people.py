@@ -1,0 +1,174 @@
+"""Decoding across people by encoding models: within, cross and adapt, each story and each person left out in turn.
+
+The person is new: other people's models were fitted on stories that are not scored, and of the person there are so many
+minutes of those same stories and no more. *within* is the person's own model from these minutes, *adapt* the other
+people's models aligned to them (`adaptation`), *cross* other people's models with no minutes at all, channel for
+channel, which is only possible where channels are voxels of one space. Scored stories were heard by the models in no
+ear: unseen person and unseen story for adapt and cross, up to the minutes that are named.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float64
+
+from ..datasets.errors import MissingData, WrongArgument
+from ..datasets.study import Responses, Run, VoxelMask
+from .adaptation import Adaptation, Donor
+from .encoding_features import words_by_row
+from .encoding_model import EncodingModel, FittedEncodingModel
+from .stretches import Stretch, first_minutes
+
+Way = Literal["within", "cross", "adapt"]
+WAYS: tuple[Way, ...] = ("within", "cross", "adapt")
+PREFIX = "likelihood"  # of the metrics' names
+SHRINKAGE = 0.6  # chosen on five validation stories of lebel2023
+QUADRANTS = {
+    "within": "seen subject, unseen story",
+    "adapt": "unseen subject, unseen story",
+    "cross": "unseen subject, unseen story",
+}
+
+
+@runtime_checkable
+class ReadsText(Protocol):
+    """A model that says how likely responses are under each candidate text."""
+
+    def log_likelihood(self, run: Run, starts: Sequence[int], /) -> Float64[np.ndarray, "window window"]: ...
+
+
+@dataclass(frozen=True, eq=False)
+class OtherPeople:
+    """Other people's models, each reading the voxels that lie where its own do; 0 where the recording has none."""
+
+    models: Sequence[FittedEncodingModel]
+    masks: Sequence[VoxelMask]
+
+    def log_likelihood(self, run: Run, starts: Sequence[int], /) -> Float64[np.ndarray, "window window"]:
+        """Mean over the models, nats."""
+        assert run.responses.mask is not None
+        volumes = run.responses.mask.unfold(run.responses[:]).reshape(run.responses.n_rows, -1)
+        found = [
+            model.log_likelihood(replace(run, responses=Responses(volumes[:, mask.index()], mask)), starts)
+            for model, mask in zip(self.models, self.masks, strict=True)
+        ]
+        return np.asarray(np.mean(found, axis=0))
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One person, one way, so many minutes; `draw` says in which order the person's stories come."""
+
+    subject: str
+    way: Way
+    minutes: float
+    draw: int = 0
+
+    @property
+    def name(self) -> str:
+        """`way_subject_minutes_draw`, of a file."""
+        return f"{self.way}_{self.subject}_{self.minutes:g}_{self.draw}"
+
+
+@dataclass(frozen=True, eq=False)
+class AcrossPeople:
+    """People who heard the same stories.
+
+    Parameters
+    ----------
+    runs
+        By (subject, story): recordings of the stories to train on and to score.
+    training, scored
+        Names of stories. Stories that somebody did not hear are left out of training.
+    model
+        How an encoding model is fitted, for donors and for the person alone.
+    shrinkage
+        Of the noise where a person's minutes are counted, for both ways alike (see `noise_covariance.fit_noise`).
+
+    Raises `MissingData` for fewer than two people or no common story.
+    """
+
+    runs: Mapping[tuple[str, str], Run]
+    training: Sequence[str]
+    scored: Sequence[str]
+    model: EncodingModel
+    shrinkage: float | None = SHRINKAGE
+
+    def __post_init__(self) -> None:
+        if len(self.subjects) < 2 or len(self.common) < 2:
+            raise MissingData(
+                f"{len(self.subjects)} people with {len(self.common)} stories in common",
+                "across people",
+                "Name two people or more who heard the same stories.",
+            )
+
+    @cached_property
+    def subjects(self) -> list[str]:
+        return sorted({subject for subject, _ in self.runs})
+
+    @cached_property
+    def common(self) -> list[str]:
+        """Training stories that everybody heard."""
+        return [s for s in self.training if all((subject, s) in self.runs for subject in self.subjects)]
+
+    @cached_property
+    def donors(self) -> dict[str, FittedEncodingModel]:
+        """Everybody's own model, from all common training stories."""
+        return {who: self.model.fit([self.runs[who, story] for story in self.common]) for who in self.subjects}
+
+    def stretches(self, cell: Cell) -> list[Stretch]:
+        """The first minutes of the person's training stories, in the draw's order."""
+        order = np.random.default_rng(cell.draw).permutation(len(self.common))
+        return first_minutes([self.runs[cell.subject, self.common[at]] for at in order], cell.minutes)
+
+    def fitted(self, cell: Cell) -> ReadsText:
+        """The model of a cell.
+
+        Raises `WrongArgument` for "cross" where channels have no place, and where there are no minutes for another way.
+        """
+        if cell.way == "cross":
+            return self._without_minutes(cell.subject)
+        if cell.minutes <= 0:
+            raise WrongArgument(
+                f"{cell.minutes:g} minutes", f"--protocol {cell.way}", "Without minutes, only `cross` is possible."
+            )
+        if cell.way == "within" and math.isinf(cell.minutes):
+            return self.donors[cell.subject]
+        stretches = self.stretches(cell)
+        own = self._cut(cell.subject, stretches)
+        if cell.way == "within":
+            return replace(self.model, shrinkage=self.shrinkage).fit(own)
+        others = [who for who in self.subjects if who != cell.subject]
+        features, memory = self.donors[others[0]].features, self.model.memory
+        how = Adaptation(features, self.model.layout, shrinkage=self.shrinkage, memory=memory)
+        return how.fit(own, [Donor(self.donors[who], self._cut(who, stretches)) for who in others])
+
+    def heard(self, subject: str) -> list[Run]:
+        """The scored stories that the person heard."""
+        return [self.runs[subject, story] for story in self.scored if (subject, story) in self.runs]
+
+    def starts(self, run: Run) -> list[int]:
+        """First rows of the windows that have words, one after the other."""
+        rows, width = words_by_row(run), self.model.layout.rows
+        return [at for at in range(0, run.responses.n_rows - width + 1, width) if any(rows[at : at + width])]
+
+    def _cut(self, subject: str, stretches: Sequence[Stretch]) -> list[Run]:
+        return [stretch.of(self.runs[subject, stretch.story]) for stretch in stretches]
+
+    def _without_minutes(self, subject: str) -> ReadsText:
+        masks = {who: run.responses.mask for (who, _), run in self.runs.items()}
+        mask = masks[subject]
+        if mask is None or any(other is None or not mask.same_grid(other) for other in masks.values()):
+            raise WrongArgument(
+                "without minutes of the person, channels that have no place in one space cannot be carried over",
+                f"{subject}, --protocol cross",
+                "Give minutes (`--protocol adapt`), or recordings on one grid with a mask.",
+            )
+        others = [who for who in self.subjects if who != subject]
+        return OtherPeople([self.donors[who] for who in others], [masks[who] for who in others])  # type: ignore[misc]  # no mask is None here

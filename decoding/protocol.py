@@ -1,0 +1,141 @@
+"""Protocols across people on a study: every cell's likelihoods, kept as they are made; a table, paired gains, a curve.
+
+Several draws say in which order a person's stories come; the score of a window is its mean over draws. Intervals draw
+stories, all people's windows of a story together; p is of the permuted pairing (`nulls`). `adapt` is held against
+`within` at the same minutes, window by window.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float64
+from rich.progress import track
+
+from ..datasets.study import Run
+from .across_people import PREFIX, QUADRANTS, AcrossPeople, Cell, ReadsText, Way
+from .encoding_features import words_by_row
+from .identification import identification_pairs
+from .kept_scores import KeptScores, code_digest, recording_digest
+from .paired import paired_difference
+from .rate_matched import RATE_MATCHED
+from .results import StoryScores, rows_pooled
+
+METRICS = (f"{PREFIX}_top1", f"{PREFIX}_{RATE_MATCHED}")
+EVERYBODY = "all people"
+
+
+@dataclass(frozen=True, eq=False)
+class Protocol:
+    """What is fitted and scored.
+
+    Parameters
+    ----------
+    people
+        The people and their recordings.
+    ways
+        Any of within, cross, adapt.
+    minutes
+        Of the new person; infinite means all there are. 0 is scored as `cross` alone.
+    draws
+        Orders of a person's stories.
+    work
+        Where likelihoods are kept, so that an interrupted protocol goes on.
+    """
+
+    people: AcrossPeople
+    ways: Sequence[Way]
+    minutes: Sequence[float]
+    draws: int = 3
+    work: KeptScores = field(default_factory=KeptScores)
+
+    def cells(self) -> list[Cell]:
+        """Everybody in turn; without minutes there is one draw, as with all of them."""
+        return [
+            Cell(subject, way, minutes, draw)
+            for subject in self.people.subjects
+            for way in self.ways
+            for minutes in ((0.0,) if way == "cross" else sorted({m for m in self.minutes if m > 0}))
+            for draw in range(1 if way == "cross" or math.isinf(minutes) else self.draws)
+        ]
+
+    def scores(self) -> dict[tuple[str, Way, float], list[StoryScores]]:
+        """By person, way and minutes: the person's scored stories, mean over draws."""
+        found: dict[tuple[str, Way, float], list[list[StoryScores]]] = {}
+        for cell in track(self.cells(), description="across people"):
+            found.setdefault((cell.subject, cell.way, cell.minutes), []).append(list(self._cell(cell)))
+        return {key: [_mean(story) for story in zip(*draws, strict=True)] for key, draws in found.items()}
+
+    def _cell(self, cell: Cell) -> Iterator[StoryScores]:
+        fitted: list[ReadsText] = []  # fitted only where a story's likelihoods are not kept
+
+        def likelihoods(run: Run) -> dict[str, np.ndarray]:
+            if not fitted:
+                fitted.append(self.people.fitted(cell))
+            return {"nats": fitted[0].log_likelihood(run, self.people.starts(run))}
+
+        for run in self.people.heard(cell.subject):
+            kept = self.work.piece(run, cell.name, "", partial(likelihoods, run))
+            yield self._story(cell, run, self.people.starts(run), kept["nats"])
+
+    def _story(
+        self, cell: Cell, run: Run, starts: Sequence[int], nats: Float64[np.ndarray, "window window"]
+    ) -> StoryScores:
+        rows, width = words_by_row(run), self.people.model.layout.rows
+        counts = np.array([sum(map(len, rows[at : at + width])) for at in starts], np.float64)
+        pairs = identification_pairs(nats, PREFIX, counts)
+        return StoryScores(run.study, run.subject, run.story, QUADRANTS[cell.way], width, pairs)
+
+
+def table(scores: dict[tuple[str, Way, float], list[StoryScores]]) -> pd.DataFrame:
+    """One row per person (and all people), way, minutes and metric, with interval, null, p and chance."""
+    groups: dict[tuple[str, Way, float], list[StoryScores]] = dict(scores)
+    for (_, way, minutes), stories in scores.items():
+        pooled = [replace(story, subject=EVERYBODY) for story in stories]
+        groups.setdefault((EVERYBODY, way, minutes), [])
+        groups[EVERYBODY, way, minutes] = groups[EVERYBODY, way, minutes] + pooled
+    lines: list[dict[str, Any]] = []
+    for (_, way, minutes), stories in groups.items():
+        rows = [row for row in rows_pooled(stories) if row.metric in METRICS]
+        lines += [{"way": way, "minutes": minutes, **asdict(row)} for row in rows]
+    return pd.DataFrame(lines).drop(columns=["story"]).sort_values(["metric", "subject", "way", "minutes"])
+
+
+def gains(scores: dict[tuple[str, Way, float], list[StoryScores]]) -> pd.DataFrame:
+    """Adapt less within at the same minutes: difference, interval, p by sign flips of story blocks."""
+    lines: list[dict[str, Any]] = []
+    for (subject, way, minutes), stories in scores.items():
+        if way != "adapt" or (subject, "within", minutes) not in scores:
+            continue
+        for metric in METRICS:
+            ours, theirs = (
+                np.concatenate([np.diagonal(story.pairs[metric]) for story in group])
+                for group in (stories, scores[subject, "within", minutes])
+            )
+            names = [story.story for story in stories for _ in range(story.n_windows)]
+            lines.append({"subject": subject, "minutes": minutes, "metric": metric})
+            lines[-1] |= asdict(paired_difference(ours, theirs, names))
+    return pd.DataFrame(lines)
+
+
+def _mean(draws: Sequence[StoryScores]) -> StoryScores:
+    pairs = {metric: np.mean([one.pairs[metric] for one in draws], axis=0) for metric in draws[0].pairs}
+    return replace(draws[0], pairs=pairs)
+
+
+def basis_of(people: AcrossPeople, features: str) -> str:
+    """What kept likelihoods depend on beside the scored recording: code, models, everybody's training recordings.
+
+    `features` says what the bands of features are made from.
+    """
+    model = people.model
+    settings = (model.layout, model.penalties, model.shrinkage, model.memory, model.max_channels, model.stride)
+    heard = [recording_digest(people.runs[who, story]) for who in people.subjects for story in people.common]
+    return hashlib.sha256(repr((features, settings, people.shrinkage, heard, code_digest())).encode()).hexdigest()

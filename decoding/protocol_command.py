@@ -1,0 +1,121 @@
+"""`plasticode evaluate RUN_DIR --protocol within | cross | adapt`: encoding models across the people of a run's study.
+
+The run gives the study, which stories were held out and its word vectors; its own network is not used. Left in
+RUN_DIR/protocol: `scores.tsv`, `gains.tsv`, `minutes_*.png`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+
+from ..datasets.errors import MissingData, WrongArgument
+from ..datasets.study import Run, open_study
+from ..datasets.whole_file import whole_file
+from ..page_figure import saved
+from .across_people import WAYS, AcrossPeople, Way
+from .encoding_features import Band, EncodingFeatures, RateSource, VectorSource
+from .encoding_model import EncodingModel
+from .encoding_states import StateSource
+from .encoding_windows import Layout
+from .figures_minutes import minutes_figure
+from .kept_scores import KeptScores
+from .protocol import METRICS, Protocol, basis_of, gains, table
+from .run_folder import RunFolder
+from .scoring import prepared, write_table
+from .semantic import MINILM, unavailable
+from .trained import Split, TrainedModel
+from .word_vectors import WordVectors
+
+FOLDER = "protocol"
+SHOWN = ["metric", "subject", "way", "minutes", "value", "ci_low", "ci_high", "null_mean", "p", "chance", "n_windows"]
+LABELS = dict(zip(METRICS, ("identified among the story's windows", "among 5 of like word count"), strict=True))
+
+
+def evaluate_protocol(
+    run_dir: Path, root: Path, ways: Sequence[Way], minutes: Sequence[float], draws: int, console: Console
+) -> pd.DataFrame:
+    """Score, print and write; what is finished is not computed again. Returns the table.
+
+    Raises `MissingData` where nobody heard a held-out story.
+    """
+    run = RunFolder.existing(str(run_dir))
+    model = TrainedModel.load(run.path)
+    runs = recordings(model.split, root)
+    scored = list(dict.fromkeys(story for _, story in model.split.test))
+    training = sorted(model.split.trained_stories())
+    repetition_time = next(iter(runs.values())).repetition_time
+    encoding = encoding_model(model.features.vectors, model.window.rows(repetition_time), console)
+    people = AcrossPeople(runs, training, scored, encoding)
+    folder = run.path / FOLDER
+    vectors = hashlib.sha256(model.features.vectors.table.tobytes()).hexdigest()
+    work = KeptScores(folder / "kept", basis_of(people, f"{vectors} {len(encoding.features.bands)} bands"))
+    return write(Protocol(people, ways, minutes, draws, work), folder, console)
+
+
+def recordings(split: Split, root: Path) -> dict[tuple[str, str], Run]:
+    """By (subject, story): the training and the held-out stories of a split, of everybody who heard them."""
+    study = open_study(split.study, root, split.options)
+    wanted = split.trained_stories() | {story for _, story in split.test}
+    found = {
+        (run.subject, run.story): run for run in prepared(study, [r for r in study.recordings() if r[1] in wanted])
+    }
+    if not any(story in {name for _, name in split.test} for _, story in found):
+        raise MissingData("no held-out story", root, "Give the folder of the run's own study.")
+    return found
+
+
+def encoding_model(vectors: WordVectors, rows: int, console: Console) -> EncodingModel:
+    """Word vectors and rates, and the states of a small sentence model where it is at hand."""
+    bands = [Band(VectorSource(vectors))]
+    if reason := unavailable(MINILM):
+        console.print(
+            f"without the states of a sentence model: {reason}", markup=False, highlight=False, soft_wrap=True
+        )
+    else:
+        bands.append(Band(StateSource(MINILM)))
+    rate = Band(RateSource(tuple(vectors.vocabulary)), 3.0, whole=False)
+    return EncodingModel(EncodingFeatures([*bands, rate]), Layout(rows=rows))
+
+
+def write(protocol: Protocol, folder: Path, console: Console) -> pd.DataFrame:
+    """Table, paired gains and figures."""
+    scores = protocol.scores()
+    found, paired = table(scores), gains(scores)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_table(found, folder / "scores.tsv")
+    write_table(paired, folder / "gains.tsv")
+    for metric, label in LABELS.items():
+        figure = minutes_figure(found[found["metric"] == metric], label)
+        with whole_file(folder / f"minutes_{metric}.png") as draft:
+            draft.write_bytes(saved(figure, "png"))
+    console.print(found[SHOWN].round(3).to_string(index=False), markup=False, highlight=False, soft_wrap=True)
+    if len(paired):
+        console.print("adapt less within:", paired.round(4).to_string(index=False), sep="\n", markup=False)
+    console.print(f"written: {folder}", markup=False, highlight=False, soft_wrap=True)
+    return found
+
+
+def ways_of(text: str) -> tuple[Way, ...]:
+    """ "within,adapt" to ways. Raises `WrongArgument` for a name that is none."""
+    names = [name.strip() for name in text.split(",")]
+    found = tuple(way for way in WAYS if way in names)
+    if len(found) < len(set(names)):
+        raise WrongArgument(f"protocol {text!r}", "--protocol", f"Give some of {', '.join(WAYS)}, parted by commas.")
+    return found
+
+
+def minutes_of(text: str) -> tuple[float, ...]:
+    """ "0,10,60,all" to numbers. Raises `WrongArgument` for anything else."""
+    try:
+        found = tuple(math.inf if part.strip() == "all" else float(part) for part in text.split(","))
+    except ValueError:
+        found = (-1.0,)
+    if min(found) < 0:
+        raise WrongArgument(f"minutes {text!r}", "--minutes", "Give numbers of minutes, or `all`, parted by commas.")
+    return found
