@@ -34,7 +34,7 @@ def person(tiny, who, stories, alike=False, mask=None):
         weights = np.random.default_rng(50).normal(size=(x.shape[1], CHANNELS))
         shared = x @ weights + 2 * np.random.default_rng(ord(story)).normal(size=(ROWS, CHANNELS))
         own = np.eye(CHANNELS) if alike else np.random.default_rng(who).normal(size=(CHANNELS, CHANNELS))
-        noise = 6 * np.random.default_rng(ord(story) * 10 + who).normal(size=(ROWS, CHANNELS))
+        noise = (1 if alike else 25) * np.random.default_rng(ord(story) * 10 + who).normal(size=(ROWS, CHANNELS))
         found[f"p{who}", story] = replace(run, responses=Responses((shared @ own + noise).astype(np.float32), mask))
     return found
 
@@ -62,7 +62,7 @@ def test_other_people_aligned_beat_the_same_few_minutes_alone(people):
     rows = table(scores).set_index(["metric", "subject", "way", "minutes"])["value"]
     top1 = METRICS[0]
     assert rows[top1, EVERYBODY, "adapt", few] > rows[top1, EVERYBODY, "within", few]
-    assert rows[top1, EVERYBODY, "adapt", math.inf] > 0.8
+    assert rows[top1, EVERYBODY, "adapt", math.inf] > 0.5
     better = gains(scores)
     assert set(better["subject"]) == {"p0", "p1", "p2"}
     one = better[(better["subject"] == "p0") & (better["minutes"] == few) & (better["metric"] == top1)].iloc[0]
