@@ -16,21 +16,17 @@ from __future__ import annotations
 
 import json
 import os
-import platform
-import shlex
 import shutil
-import sys
 import uuid
-from importlib.metadata import PackageNotFoundError, version
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from ..datasets.errors import WrongArgument
 from ..page_figure import saved
+from ..provenance import provenance
 from .rsa import Rsa
 from .rsa_pictures import pictures
 from .rsa_report import page
@@ -61,21 +57,9 @@ def write(found: Rsa, folder: Path) -> Path:
     return folder / REPORT
 
 
-def versions() -> dict[str, Any]:
-    """Packages, Python, machine and command."""
-    found: dict[str, Any] = {"command": shlex.join(sys.argv), "python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
-    return {**found, "hardware": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, {gpu}"}
-
-
 def _write(found: Rsa, draft: Path) -> list[str]:
     """All files into the draft; their names in the order in which they are to appear."""
-    about = versions()
+    about = provenance(PACKAGES)
     texts = {"config.yaml": found.config.text(), "versions.json": _json(about), "results.json": _json(_results(found))}
     tables = {"table": found.models, "rules": found.rules, "comparisons": found.comparisons, "map": found.map}
     texts |= {f"{name}.tsv": table.to_csv(sep="\t", index=False) for name, table in tables.items()}

@@ -136,9 +136,10 @@ def sys_info_run(args: argparse.Namespace) -> None:
     import torch
 
     from ..datasets.prepare import default_cache
-    from .run_folder import hardware, versions
+    from ..provenance import hardware, versions
+    from .run_folder import REPORTED
 
-    for name, value in versions().items():
+    for name, value in versions(REPORTED).items():
         print(f"{name:<14} {value}")
     print(f"{'hardware':<14} {hardware()}, {torch.get_num_threads()} threads")
     print(f"{'cache':<14} {default_cache()}")

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
-import shlex
-import sys
-from collections.abc import Mapping
 from datetime import datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from ..datasets.errors import MissingData, WrongArgument
 from ..datasets.whole_file import write_text
+from ..provenance import provenance
 
 REPORTED = ("plasticode", "torch", "lightning", "nilearn", "nibabel", "numpy", "scipy", "scikit-learn", "himalaya")
 
@@ -71,23 +66,4 @@ class RunFolder:
 
     def write_versions(self) -> None:
         """versions.json: packages, Python, hardware and the command."""
-        self.write_json("versions.json", {**versions(), "hardware": hardware(), "command": shlex.join(sys.argv)})
-
-
-def versions() -> Mapping[str, str]:
-    """Installed versions of the packages that matter to a result."""
-    found = {"python": platform.python_version()}
-    for package in REPORTED:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
-
-
-def hardware() -> str:
-    """Machine, cores and, where torch sees one, GPU."""
-    import torch  # here, so that --help does not wait for it
-
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
-    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, {gpu}"
+        self.write_json("versions.json", provenance(REPORTED))

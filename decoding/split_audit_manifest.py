@@ -10,7 +10,8 @@ from datetime import datetime
 from typing import Any
 
 from ..datasets.study import Run
-from .run_folder import versions
+from ..provenance import versions
+from .run_folder import REPORTED
 from .split_audit_evidence import Evidence
 from .split_audit_findings import Audit
 from .trained import Split
@@ -30,7 +31,7 @@ def manifest_of(audit: Audit, evidence: Evidence, stage: str) -> dict[str, Any]:
         "stage": stage,
         "clean": audit.clean,
         "date": f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S%z}",
-        "versions": dict(versions()),
+        "versions": versions(REPORTED),
         "split_sha256": split_digest(evidence.split),
         "data_sha256": data_digest(evidence),
         "recordings": {

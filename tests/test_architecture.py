@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 SOURCE = ("analysis", "bioplausible", "datasets", "decoding")
-ROOT_MODULES = ("cli.py", "page_figure.py", "page_html.py", "page_style.py", "page_text.py")
+ROOT_MODULES = ("cli.py", "page_figure.py", "page_html.py", "page_style.py", "page_text.py", "provenance.py")
 LONGEST = 400  # lines
 DATA = {".bin", ".ckpt", ".gz", ".h5", ".hf5", ".hdf5", ".mat", ".nii", ".npy", ".npz", ".pkl", ".pt", ".safetensors"}
 DATA |= {".fif", ".TextGrid", ".tar", ".tsv", ".wav", ".xz", ".zip"}
