@@ -31,7 +31,7 @@ def minutes_figure(rows: pd.DataFrame, ylabel: str) -> Figure:
         axes.set_title(short(str(person), 24))
     panels[0].set_ylabel(ylabel)
     panels[0].set_ylim(0, 1)
-    panels[-1].legend(loc="lower right", handlelength=1.6)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper right", ncols=3, handlelength=1.6)
     figure.supxlabel("minutes of the new person", fontsize=8)
     return figure
 
