@@ -63,7 +63,7 @@ def starts_of(run: Run) -> list[int]:
 
 def word_counts(run: Run) -> np.ndarray:
     rows = words_by_row(run)
-    return np.array([sum(map(len, rows[start : start + ROWS])) for start in starts_of(run)])
+    return np.array([sum(map(len, rows[start : start + ROWS])) for start in starts_of(run)], np.float64)
 
 
 def word_vectors(args: argparse.Namespace, study: Study, held: set[str]) -> WordVectors:

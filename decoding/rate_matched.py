@@ -24,7 +24,7 @@ BLOCK_SIZE = 10_000_000  # comparisons held at once
 
 def rate_matched_pairs(
     similarity: Float[np.ndarray, "decoded candidate"],
-    counts: Float[np.ndarray, " candidate"],
+    counts: Float[np.ndarray, " candidate"] | Int[np.ndarray, " candidate"],
     n_distractors: int = N_DISTRACTORS,
 ) -> Float64[np.ndarray, "decoded candidate"]:
     """[i, j]: probability that window j is more similar to row i than the windows matched to j, ties at random.
@@ -46,7 +46,7 @@ def rate_matched_pairs(
     k = min(n_distractors, n - 1)
     if k < 1:
         return np.ones(similarity.shape)
-    gap = np.abs(counts[:, None] - counts)
+    gap = np.abs(np.subtract.outer(counts, counts, dtype=np.float64))
     np.fill_diagonal(gap, np.inf)
     furthest = np.sort(gap, axis=1)[:, k - 1 : k]
     size = max(1, BLOCK_SIZE // similarity.size)

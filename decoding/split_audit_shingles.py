@@ -15,9 +15,9 @@ from itertools import islice
 import numpy as np
 from jaxtyping import UInt64
 
-from .characters import fold
+from .characters import UNSPACED, fold
 
-UNPARTED = re.compile("([\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff])")
+UNPARTED = re.compile(f"([{UNSPACED}])")
 MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 BLOCK = 1_000_000  # words: 8 MB of numbers at a time
 

@@ -99,3 +99,11 @@ def test_parts_that_are_computed_apart_make_the_same_whole(monkeypatch):
 def test_windows_without_a_count_are_refused():
     with pytest.raises(BrokenData, match=r"a word count is not finite \(rate-matched identification\)"):
         rate_matched_pairs(np.zeros((3, 3)), np.array([1.0, np.nan, 2.0]))
+
+
+def test_counts_may_be_whole_numbers():
+    similarity = np.random.default_rng(3).normal(size=(7, 7))
+    counts = np.arange(7) // 2
+    np.testing.assert_array_equal(
+        rate_matched_pairs(similarity, counts), rate_matched_pairs(similarity, counts.astype(float))
+    )
