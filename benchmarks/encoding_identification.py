@@ -55,10 +55,13 @@ Matrices = dict[str, np.ndarray]  # story to (window, candidate)
 
 
 def starts_of(run: Run) -> list[int]:
-    """Of the non-overlapping windows that have words."""
+    """Of the non-overlapping windows that have words, and words before them.
+
+    A story's first window is told from the others by the story's onset alone: it is not scored.
+    """
     rows = words_by_row(run)
     starts = range(0, run.responses.n_rows - ROWS + 1, ROWS)
-    return [start for start in starts if any(rows[start : start + ROWS])]
+    return [start for start in starts[1:] if any(rows[start : start + ROWS])]
 
 
 def word_counts(run: Run) -> np.ndarray:
@@ -106,6 +109,8 @@ def experts(
         if not (folder / "model.json").is_file():
             save_encoding_model(model.fit(training), folder)
         fitted = load_encoding_model(folder)
+        if set(fitted.stories) != {run.story for run in training}:
+            raise SystemExit(f"{folder} was fitted on other stories: give another --out")
         found[name] = lambda run, fitted=fitted: likelihood(fitted, run)
         for memory in args.memories if name == "encoding" else ():
             other = replace(fitted, noise=fitted.noise.with_memory(memory))

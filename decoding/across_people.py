@@ -18,7 +18,7 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float64
 
-from ..datasets.errors import MissingData, WrongArgument
+from ..datasets.errors import Leak, MissingData, WrongArgument
 from ..datasets.study import Responses, Run, VoxelMask
 from .adaptation import Adaptation, Donor
 from .encoding_features import words_by_row
@@ -89,9 +89,14 @@ class AcrossPeople:
     model
         How an encoding model is fitted, for donors and for the person alone.
     shrinkage
-        Of the noise where a person's minutes are counted, for both ways alike (see `noise_covariance.fit_noise`).
+        Of the noise where a person's minutes are counted, for both ways alike; where all recordings are taken it is the
+        model's, for both (see `noise_covariance.fit_noise`).
 
-    Raises `MissingData` for fewer than two people or no common story.
+    Windows that begin before the longest delay are not scored: nothing is known of what was heard before them, which
+    by itself tells a story's first window from the others.
+
+    Raises `MissingData` for fewer than two people, no common story or nobody who heard a scored one, and `Leak` where a
+    story is trained on and scored.
     """
 
     runs: Mapping[tuple[str, str], Run]
@@ -101,6 +106,12 @@ class AcrossPeople:
     shrinkage: float | None = SHRINKAGE
 
     def __post_init__(self) -> None:
+        if both := sorted(set(self.training) & set(self.scored)):
+            raise Leak(
+                f"trained on and scored: {', '.join(both)}", "across people", "Score stories that nobody trains on."
+            )
+        if not any(self.heard(subject) for subject in self.subjects):
+            raise MissingData("nobody heard a scored story", "across people", "Name stories that somebody heard.")
         if len(self.subjects) < 2 or len(self.common) < 2:
             raise MissingData(
                 f"{len(self.subjects)} people with {len(self.common)} stories in common",
@@ -143,25 +154,38 @@ class AcrossPeople:
         stretches = self.stretches(cell)
         own = self._cut(cell.subject, stretches)
         if cell.way == "within":
-            return replace(self.model, shrinkage=self.shrinkage).fit(own)
+            return replace(self.model, shrinkage=self.shrinkage, alike=True).fit(own)
         others = [who for who in self.subjects if who != cell.subject]
-        features, memory = self.donors[others[0]].features, self.model.memory
-        how = Adaptation(features, self.model.layout, shrinkage=self.shrinkage, memory=memory)
+        shrinkage = self.model.shrinkage if math.isinf(cell.minutes) else self.shrinkage
+        how = Adaptation(
+            self.donors[others[0]].features,
+            self.model.layout,
+            shrinkage=shrinkage,
+            memory=self.model.memory,
+            max_channels=self.model.max_channels,
+        )
         return how.fit(own, [Donor(self.donors[who], self._cut(who, stretches)) for who in others])
 
     def heard(self, subject: str) -> list[Run]:
-        """The scored stories that the person heard."""
-        return [self.runs[subject, story] for story in self.scored if (subject, story) in self.runs]
+        """The scored stories that the person heard, of two windows with words or more."""
+        runs = [self.runs[subject, story] for story in self.scored if (subject, story) in self.runs]
+        return [run for run in runs if len(self.starts(run)) > 1]
 
     def starts(self, run: Run) -> list[int]:
-        """First rows of the windows that have words, one after the other."""
-        rows, width = words_by_row(run), self.model.layout.rows
-        return [at for at in range(0, run.responses.n_rows - width + 1, width) if any(rows[at : at + width])]
+        """First rows of the windows that have words and words before them, one after the other."""
+        rows, width, before = words_by_row(run), self.model.layout.rows, max(self.model.layout.delays)
+        starts = range(0, run.responses.n_rows - width + 1, width)
+        return [at for at in starts if at >= before and any(rows[at : at + width])]
+
+    def minutes(self, subject: str) -> float:
+        """Of the person's common training stories."""
+        return sum(self.runs[subject, story].duration for story in self.common) / 60
 
     def _cut(self, subject: str, stretches: Sequence[Stretch]) -> list[Run]:
         return [stretch.of(self.runs[subject, stretch.story]) for stretch in stretches]
 
-    def _without_minutes(self, subject: str) -> ReadsText:
+    def one_space(self, subject: str) -> dict[str, VoxelMask]:
+        """Everybody's mask. Raises `WrongArgument` where there is none, or where they lie on different grids."""
         masks = {who: run.responses.mask for (who, _), run in self.runs.items()}
         mask = masks[subject]
         if mask is None or any(other is None or not mask.same_grid(other) for other in masks.values()):
@@ -170,5 +194,9 @@ class AcrossPeople:
                 f"{subject}, --protocol cross",
                 "Give minutes (`--protocol adapt`), or recordings on one grid with a mask.",
             )
+        return masks  # type: ignore[return-value]  # none is None here
+
+    def _without_minutes(self, subject: str) -> ReadsText:
+        masks = self.one_space(subject)
         others = [who for who in self.subjects if who != subject]
-        return OtherPeople([self.donors[who] for who in others], [masks[who] for who in others])  # type: ignore[misc]  # no mask is None here
+        return OtherPeople([self.donors[who] for who in others], [masks[who] for who in others])

@@ -8,9 +8,9 @@ text does, so two regressions share the work:
 
 and for a new text, that no donor need have heard, the donors' responses are those that their encoding models expect:
 m(text) = [f_1(text) ...] T + x C. With C = 0 this is alignment alone; with T = 0 it is the person's own model. Both
-penalties, among them that of C = 0, are chosen by leaving stretches out, and so is the noise covariance, which
-therefore knows how much alignment misses. (Bilenko & Gallant 2016 and Haxby et al. 2011 align in a common space of
-responses; here the common space is the donors' own.)
+penalties, among them that of C = 0, are chosen by leaving stretches out, and so is the noise covariance; what the
+donors' models expect of those stretches they were fitted on, which makes the noise look smaller than it is.
+(Bilenko & Gallant 2016 and Haxby et al. 2011 align in a common space of responses; here it is the donors' own.)
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ from functools import cached_property
 from itertools import product
 
 import numpy as np
-from jaxtyping import Float32, Float64
+from jaxtyping import Float32, Float64, Int
 
 from ..datasets.errors import BrokenData, WrongArgument
 from ..datasets.study import Run
 from .encoding_features import EncodingFeatures, Rows, words_by_row
 from .encoding_model import FittedEncodingModel
+from .encoding_ridge import StoryRidge, best_channels
 from .encoding_windows import Layout
 from .noise_covariance import fit_noise
 
@@ -84,6 +85,8 @@ class Adaptation:
         Of the noise, see `noise_covariance.fit_noise`.
     stride
         Rows between the residual windows that the covariance over rows is taken from.
+    max_channels
+        Of more, those are kept that the person's own text regression predicts best.
     """
 
     features: EncodingFeatures
@@ -93,6 +96,7 @@ class Adaptation:
     shrinkage: float | None = None
     memory: float = 0.6
     stride: int = 5
+    max_channels: int = 1_000
 
     def fit(self, runs: Sequence[Run], donors: Sequence[Donor]) -> AdaptedEncodingModel:
         """Adapt to the person whose stretches `runs` are.
@@ -100,36 +104,49 @@ class Adaptation:
         Raises `WrongArgument` without donors, with fewer than two stretches, or with donors' recordings of other rows.
         """
         _check(runs, donors)
-        tables = [_Table.of(self, run, donors, at) for at, run in enumerate(runs)]
+        channels = self._channels(runs)
+        tables = [_Table.of(self, run, donors, at, channels) for at, run in enumerate(runs)]
         parts = _Folds.of(tables)
         penalties, missed = parts.best(self.transfer_penalties, self.own_penalties)
         residuals, blocks = [], []
         for fold, weights in parts.left_out(*penalties):
             residuals += [tables[at].residual(*weights) for at in fold]
-            blocks += [self._residual_windows(runs[at], donors, *weights) for at in fold]
+            blocks += [self._residual_windows(runs[at], donors, channels, *weights) for at in fold]
         transfer, own = _weights(parts.whole, parts.split, *penalties)
         power = np.diagonal(parts.whole)[parts.split[2] :]
         model = FittedEncodingModel(
             features=self.features,
             layout=self.layout,
             weights=own,
-            channels=np.arange(transfer.shape[1]),
+            channels=channels,
             noise=fit_noise(residuals, blocks, self.shrinkage, self.memory),
             explained=1 - missed / np.maximum(power, 1e-12),
             stories=tuple(run.story for run in runs),
         )
         return AdaptedEncodingModel([donor.model for donor in donors], transfer, model, penalties)
 
+    def _channels(self, runs: Sequence[Run]) -> Int[np.ndarray, " channel"]:
+        if runs[0].responses.n_channels <= self.max_channels:
+            return np.arange(runs[0].responses.n_channels)
+        y = [run.responses[:] for run in runs]
+        ridge = StoryRidge.of([self.layout.of_run(self.features(words_by_row(run))) for run in runs])
+        return best_channels(ridge.errors(y, [p for p in self.own_penalties if math.isfinite(p)]), y, self.max_channels)
+
     def _residual_windows(
-        self, run: Run, donors: Sequence[Donor], transfer: np.ndarray, own: np.ndarray
+        self,
+        run: Run,
+        donors: Sequence[Donor],
+        channels: Int[np.ndarray, " channel"],
+        transfer: np.ndarray,
+        own: np.ndarray,
     ) -> Float32[np.ndarray, "block row channel"]:
         """Of windows of a stretch, what a window's own text and the words before it leave unexplained."""
         starts = range(0, run.responses.n_rows - self.layout.span + 1, self.stride)
         rows = words_by_row(run)
         donated = np.concatenate([donor.model.expected(rows, starts) for donor in donors], axis=-1)
         expected = donated @ transfer + self.layout.of_windows(self.features(rows), starts) @ own
-        observed = np.stack([run.responses[start : start + self.layout.span] for start in starts])
-        return np.asarray(observed - expected)
+        rows_of = np.asarray(starts, np.int64)[:, None] + np.arange(self.layout.span)
+        return np.asarray(run.responses[:][:, channels][rows_of] - expected)
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,13 +160,15 @@ class _Table:
     split: tuple[int, int, int]
 
     @classmethod
-    def of(cls, how: Adaptation, run: Run, donors: Sequence[Donor], at: int) -> _Table:
+    def of(
+        cls, how: Adaptation, run: Run, donors: Sequence[Donor], at: int, channels: Int[np.ndarray, " channel"]
+    ) -> _Table:
         rows = words_by_row(run)
         parts = [
             how.layout.of_run(how.features(rows)),
             np.concatenate([donor.runs[at].responses[:][:, donor.model.channels] for donor in donors], axis=1),
             np.concatenate([donor.model.predict(rows) for donor in donors], axis=1),
-            run.responses[:],
+            run.responses[:][:, channels],
         ]
         first, second, third = np.cumsum([part.shape[1] for part in parts])[:3].tolist()
         return cls(np.concatenate(parts, axis=1), (first, second, third))

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from ..datasets.errors import WrongArgument
+
 
 def demo_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = """example:
@@ -67,6 +69,7 @@ def evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     across = parser.add_argument_group("across people, by encoding models; the run gives study, split and word vectors")
     across.add_argument("--protocol", metavar="WAYS", help="some of within, cross, adapt: each person is new in turn")
     across.add_argument("--minutes", default="10,30,60,180,all", help="of the new person (default: 10,30,60,180,all)")
+    across.add_argument("--training-root", type=Path, help="where the run's training stories lie (default: --root)")
     across.add_argument(
         "--draws", type=int, default=3, metavar="N", help="orders of the new person's stories (default: 3)"
     )
@@ -77,7 +80,11 @@ def evaluate_run(args: argparse.Namespace) -> None:
         from .protocol_command import evaluate_protocol, minutes_of, ways_of
 
         ways, minutes = ways_of(args.protocol), minutes_of(args.minutes)
-        evaluate_protocol(args.run_dir, args.root, ways, minutes, args.draws, Console())
+        if given := [name for name in ("subject", "stories", "out") if getattr(args, name)]:
+            raise WrongArgument(
+                f"{', '.join(given)} with --protocol", "evaluate", "It scores everybody on fresh stories."
+            )
+        evaluate_protocol(args.run_dir, args.root, ways, minutes, args.draws, Console(), args.training_root)
         return
     from .held_out_verbs import evaluate
 

@@ -1,10 +1,10 @@
 """What the encoding model knows of a text, per row: how much was said, how, and about what.
 
-Every source gives one vector per word, from that word and the words before it only, so that the features of a window
-never depend on what was said after it. The vectors of the words that begin in a row are summed (TR averaging times the
-number of words: rows with more words drive the response more). Tang et al. 2023 (Nature Neuroscience 26:858) take a
-GPT's states for content, resampled by a Lanczos filter, and a word-rate model apart from it; here rate and content are
-bands of one regression.
+Every source gives one vector per word, from the words of its row and of earlier rows only, so that the features of a
+window never depend on what was said after it. The vectors of the words that begin in a row are summed (TR averaging
+times the number of words: rows with more words drive the response more). Tang et al. 2023 (Nature Neuroscience 26:858)
+take a GPT's states for content, resampled by a Lanczos filter, and a word-rate model apart from it; here rate and
+content are bands of one regression.
 """
 
 from __future__ import annotations

@@ -37,6 +37,8 @@ class EncodingModel:
         Delays, and the rows of a window.
     penalties
         Of the ridge; each channel takes the one that predicts left-out stories best.
+    alike
+        All channels take one penalty: better where there are few stories to leave out.
     shrinkage, memory
         Of the noise, see `noise_covariance.fit_noise`. A memory of 0.6 was chosen on validation stories of lebel2023.
     max_channels
@@ -52,6 +54,7 @@ class EncodingModel:
     memory: float = 0.6
     max_channels: int = 1_000
     stride: int = 5
+    alike: bool = False
 
     def __post_init__(self) -> None:
         if not self.penalties or min(self.penalties) <= 0 or self.max_channels < 1 or self.stride < 1:
@@ -70,7 +73,7 @@ class EncodingModel:
         ridge, every = StoryRidge.of(training.delayed()), training.responses()
         errors = ridge.errors(every, self.penalties)
         channels = best_channels(errors, every, self.max_channels)
-        penalty = best_penalties(errors[:, channels], self.penalties)
+        penalty = best_penalties(errors[:, channels], self.penalties, self.alike)
         y = [story[:, channels] for story in every]
         blocks = training.residual_windows(ridge.weights_left_out(y, penalty), channels, self.stride)
         return FittedEncodingModel(

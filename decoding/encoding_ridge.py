@@ -94,9 +94,14 @@ class StoryRidge:
 
 
 def best_penalties(
-    errors: Float64[np.ndarray, "penalty channel"], penalties: Sequence[float]
+    errors: Float64[np.ndarray, "penalty channel"], penalties: Sequence[float], alike: bool = False
 ) -> Float64[np.ndarray, " channel"]:
-    """The penalty of each channel with the least error."""
+    """The penalty of each channel with the least error; `alike`: one for all, with the least error of all together.
+
+    Few stories cannot tell channels apart: their own penalties scatter over the grid, and predict worse.
+    """
+    if alike:
+        return np.full(errors.shape[1], np.asarray(penalties, np.float64)[errors.sum(axis=1).argmin()])
     chosen: Float64[np.ndarray, " channel"] = np.asarray(penalties, np.float64)[errors.argmin(axis=0)]
     return chosen
 
@@ -105,7 +110,8 @@ def best_channels(
     errors: Float64[np.ndarray, "penalty channel"], y: Sequence[Story], n_channels: int
 ) -> Int[np.ndarray, " kept"]:
     """The channels whose left-out stories are predicted best, as a share of their variance, in order of number."""
-    share = errors.min(axis=0) / np.maximum(squares(y), 1e-12)
+    power = squares(y)
+    share = np.where(power > 0, errors.min(axis=0) / np.maximum(power, 1e-12), np.inf)  # what never moves comes last
     return np.sort(np.argsort(share, kind="stable")[:n_channels])
 
 

@@ -51,7 +51,7 @@ class Layout:
         inside = np.arange(self.span)[:, None] - np.array(self.delays)
         rows = np.asarray(starts, np.int64)[:, None, None] + inside
         return self._gather(features, rows, np.broadcast_to(inside < self.rows, rows.shape)).reshape(
-            len(starts), self.span, -1
+            len(starts), self.span, len(self.delays) * features.shape[1]
         )
 
     @staticmethod

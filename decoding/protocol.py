@@ -19,6 +19,7 @@ import pandas as pd
 from jaxtyping import Float64
 from rich.progress import track
 
+from ..datasets.errors import WrongArgument
 from ..datasets.study import Run
 from .across_people import PREFIX, QUADRANTS, AcrossPeople, Cell, ReadsText, Way
 from .encoding_features import words_by_row
@@ -56,15 +57,33 @@ class Protocol:
     draws: int = 3
     work: KeptScores = field(default_factory=KeptScores)
 
+    def __post_init__(self) -> None:
+        if self.draws < 1 or not self.cells():
+            raise WrongArgument(
+                f"{self.draws} draws, minutes {list(self.minutes)} for {', '.join(self.ways)}",
+                "protocol",
+                "Give one draw or more, and minutes above 0 that somebody has (or the way `cross`).",
+            )
+        if "cross" in self.ways:
+            for subject in self.people.subjects:
+                self.people.one_space(subject)
+
     def cells(self) -> list[Cell]:
-        """Everybody in turn; without minutes there is one draw, as with all of them."""
+        """Everybody in turn; without minutes there is one draw, as with all of them.
+
+        Minutes that a person does not have are left out: they would be all there are.
+        """
         return [
             Cell(subject, way, minutes, draw)
             for subject in self.people.subjects
             for way in self.ways
-            for minutes in ((0.0,) if way == "cross" else sorted({m for m in self.minutes if m > 0}))
+            for minutes in ((0.0,) if way == "cross" else self._minutes(subject))
             for draw in range(1 if way == "cross" or math.isinf(minutes) else self.draws)
         ]
+
+    def _minutes(self, subject: str) -> list[float]:
+        there = self.people.minutes(subject)
+        return sorted({m for m in self.minutes if m > 0 and (math.isinf(m) or m < there)})
 
     def scores(self) -> dict[tuple[str, Way, float], list[StoryScores]]:
         """By person, way and minutes: the person's scored stories, mean over draws."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -24,6 +24,7 @@ from .encoding_model import EncodingModel
 from .encoding_states import StateSource
 from .encoding_windows import Layout
 from .figures_minutes import minutes_figure
+from .held_out import used_stories
 from .kept_scores import KeptScores
 from .protocol import METRICS, Protocol, basis_of, gains, table
 from .run_folder import RunFolder
@@ -38,17 +39,27 @@ LABELS = dict(zip(METRICS, ("identified among the story's windows", "among 5 of 
 
 
 def evaluate_protocol(
-    run_dir: Path, root: Path, ways: Sequence[Way], minutes: Sequence[float], draws: int, console: Console
+    run_dir: Path,
+    root: Path,
+    ways: Sequence[Way],
+    minutes: Sequence[float],
+    draws: int,
+    console: Console,
+    training_root: Path | None = None,
 ) -> pd.DataFrame:
     """Score, print and write; what is finished is not computed again. Returns the table.
 
-    Raises `MissingData` where nobody heard a held-out story.
+    Every story below `root` is scored that the run has not used in any way; the run's training stories lie there, too,
+    or below `training_root`. Raises `MissingData` where there is none of either.
     """
     run = RunFolder.existing(str(run_dir))
     model = TrainedModel.load(run.path)
-    runs = recordings(model.split, root)
-    scored = list(dict.fromkeys(story for _, story in model.split.test))
+    used = used_stories(model)
     training = sorted(model.split.trained_stories())
+    runs = recordings(model.split, training_root or root, lambda story: story in training)
+    fresh = recordings(model.split, root, lambda story: story not in used)
+    runs, scored = runs | fresh, sorted({story for _, story in fresh})
+    console.print(f"scored: {', '.join(scored)}", markup=False, highlight=False, soft_wrap=True)
     repetition_time = next(iter(runs.values())).repetition_time
     encoding = encoding_model(model.features.vectors, model.window.rows(repetition_time), console)
     people = AcrossPeople(runs, training, scored, encoding)
@@ -58,16 +69,13 @@ def evaluate_protocol(
     return write(Protocol(people, ways, minutes, draws, work), folder, console)
 
 
-def recordings(split: Split, root: Path) -> dict[tuple[str, str], Run]:
-    """By (subject, story): the training and the held-out stories of a split, of everybody who heard them."""
+def recordings(split: Split, root: Path, wanted: Callable[[str], bool]) -> dict[tuple[str, str], Run]:
+    """By (subject, story): recordings of the wanted stories; the first session where there are several."""
     study = open_study(split.study, root, split.options)
-    wanted = split.trained_stories() | {story for _, story in split.test}
-    found = {
-        (run.subject, run.story): run for run in prepared(study, [r for r in study.recordings() if r[1] in wanted])
-    }
-    if not any(story in {name for _, name in split.test} for _, story in found):
-        raise MissingData("no held-out story", root, "Give the folder of the run's own study.")
-    return found
+    runs = prepared(study, [recording for recording in study.recordings() if wanted(recording[1])])
+    if not runs:
+        raise MissingData("no story to train on, or none to score", root, "Give the folder of the run's own study.")
+    return {(run.subject, run.story): run for run in reversed(runs)}
 
 
 def encoding_model(vectors: WordVectors, rows: int, console: Console) -> EncodingModel:

@@ -3,7 +3,8 @@
 How fast somebody speaks is easy to read from a brain, and tells most windows of a story apart. Here the candidates are
 the true window and the k windows of its story whose word counts differ least from its own, so that a system which
 knows the word rate, and no more, is left near chance, 1 / (k + 1). "Near": the matched windows differ by a few words,
-which a system that knew the rate exactly could still tell.
+which a system that knew the rate exactly could still tell. And only the number is matched: how the words are spread
+over a window's rows tells much more (a regression on words per row: .68 to .73 on real stories, chance .2).
 
 Where several windows differ by as much as the last that is taken, each is as likely to be taken; the score is the
 exact expectation over this choice and over ties of the similarity. A story of n windows has at most n - 1 to take.

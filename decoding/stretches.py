@@ -55,19 +55,21 @@ def first_minutes(runs: Sequence[Run], minutes: float, longest: float = LONGEST)
     minutes
         As many as there are when there are fewer; `math.inf` takes all.
     longest
-        Of a stretch, in minutes; at least a third of it is left in the last one, or it goes to the one before.
+        Of a stretch, in minutes; at least a third of it is left in the last one, or it goes to the one before. There
+        are two stretches at least.
 
     Raises `WrongArgument` for minutes or lengths that are not above 0.
     """
     if not (minutes > 0 and longest > 0):
         raise WrongArgument(f"{minutes} minutes in stretches of {longest}", "stretches", "Give numbers above 0.")
-    found, left = [], minutes * 60
+    found: list[Stretch] = []
+    left = minutes * 60
     for run in runs:
         rows = min(run.responses.n_rows, math.floor(min(left, run.duration) / run.repetition_time + 1e-6))
         if rows < 2:
             break
         width = longest * 60 / run.repetition_time
-        n = max(1, math.ceil(rows / width - 1 / 3))
+        n = max(1 if found or left > run.duration else 2, math.ceil(rows / width - 1 / 3))  # one cannot be left out
         edges = [round(i * rows / n) for i in range(n + 1)]
         found += [Stretch(run.story, run.session, *pair) for pair in pairwise(edges)]
         left -= rows * run.repetition_time

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from plasticode.datasets.errors import MissingData, WrongArgument
+from plasticode.datasets.errors import Leak, MissingData, WrongArgument
 from plasticode.datasets.study import Responses, VoxelMask
 from plasticode.decoding.across_people import AcrossPeople, Cell
 from plasticode.decoding.encoding_features import Band, EncodingFeatures, VectorSource, WordCount, words_by_row
@@ -19,7 +19,7 @@ from plasticode.decoding.protocol_command import minutes_of, ways_of
 
 LAYOUT = Layout(delays=(1, 2), rows=5, reach=1)
 TRAINED, SCORED = "abcdef", "uvwxyz"
-ROWS, CHANNELS = 90, 8
+ROWS, CHANNELS = 105, 8
 GRID = VoxelMask(np.ones((2, 2, 2), bool), np.eye(4))
 
 
@@ -108,8 +108,9 @@ def test_minutes_of_the_wrong_pairing_are_of_no_use(people):
 
 
 def test_cells_are_everybody_in_every_way_and_draw(people):
-    cells = Protocol(people, ("within", "cross", "adapt"), [0.0, 10.0, math.inf], draws=3).cells()
-    assert len(cells) == 3 * (2 * (3 + 1) + 1)
+    few = minutes_for(people, 120)
+    cells = Protocol(people, ("within", "adapt"), [0.0, few, 1e6, math.inf], draws=3).cells()
+    assert len(cells) == 3 * 2 * (3 + 1)  # nobody has a million minutes
     assert len({cell.name for cell in cells}) == len(cells)
 
 
@@ -125,9 +126,33 @@ def test_what_is_kept_is_not_fitted_again_and_gives_the_same(people, tmp_path, m
 
 def test_fewer_than_two_people_are_refused(tiny, people):
     with pytest.raises(MissingData, match="1 people with 6 stories"):
-        AcrossPeople(person(tiny, 0, TRAINED), TRAINED, SCORED, people.model)
+        AcrossPeople(person(tiny, 0, TRAINED + SCORED), TRAINED, SCORED, people.model)
     with pytest.raises(WrongArgument, match="only `cross` is possible"):
         people.fitted(Cell("p0", "adapt", 0.0))
+
+
+def test_a_story_that_is_trained_on_is_never_scored(people):
+    with pytest.raises(Leak, match="trained on and scored: a"):
+        replace(people, scored="a" + SCORED)
+    with pytest.raises(MissingData, match="nobody heard a scored story"):
+        replace(people, scored=["never told"])
+
+
+def test_first_windows_are_not_scored_and_short_leftovers_do_no_harm(people):
+    run = people.runs["p0", "u"]
+    assert people.starts(run)[0] == LAYOUT.rows
+    few = minutes_for(people, ROWS + 3)  # three rows of the second story: less than a window
+    assert people.stretches(Cell("p0", "adapt", few))[-1].stop == 3
+    for way in ("within", "adapt"):
+        assert people.fitted(Cell("p0", way, few)).log_likelihood(run, people.starts(run)).shape[0] > 2
+
+
+def test_what_cannot_be_computed_is_refused_before_anything_is(people):
+    for wrong in ({"minutes": [0.0]}, {"minutes": [math.nan]}, {"draws": 0}):
+        with pytest.raises(WrongArgument, match="Give one draw or more"):
+            Protocol(people, ("within",), **{"minutes": [math.inf]} | wrong)
+    with pytest.raises(WrongArgument, match="no place in one space"):
+        Protocol(people, ("within", "cross"), [math.inf])
 
 
 def test_the_curve_shows_every_person_and_way():
