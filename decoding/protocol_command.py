@@ -18,6 +18,7 @@ from ..datasets.errors import MissingData, WrongArgument
 from ..datasets.study import Run, open_study
 from ..datasets.whole_file import whole_file
 from ..page_figure import saved
+from . import semantic
 from .across_people import WAYS, AcrossPeople, Way
 from .encoding_features import Band, EncodingFeatures, RateSource, VectorSource
 from .encoding_model import EncodingModel
@@ -29,7 +30,6 @@ from .kept_scores import KeptScores
 from .protocol import METRICS, Protocol, basis_of, gains, table
 from .run_folder import RunFolder
 from .scoring import prepared, write_table
-from .semantic import MINILM, unavailable
 from .trained import Split, TrainedModel
 from .word_vectors import WordVectors
 
@@ -81,12 +81,12 @@ def recordings(split: Split, root: Path, wanted: Callable[[str], bool]) -> dict[
 def encoding_model(vectors: WordVectors, rows: int, console: Console) -> EncodingModel:
     """Word vectors and rates, and the states of a small sentence model where it is at hand."""
     bands = [Band(VectorSource(vectors))]
-    if reason := unavailable(MINILM):
+    if reason := semantic.unavailable(semantic.MINILM):
         console.print(
             f"without the states of a sentence model: {reason}", markup=False, highlight=False, soft_wrap=True
         )
     else:
-        bands.append(Band(StateSource(MINILM)))
+        bands.append(Band(StateSource(semantic.MINILM)))
     rate = Band(RateSource(tuple(vectors.vocabulary)), 3.0, whole=False)
     return EncodingModel(EncodingFeatures([*bands, rate]), Layout(rows=rows))
 

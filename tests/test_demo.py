@@ -207,6 +207,24 @@ def test_evaluate_gives_the_rows_of_the_demo(run: Path, place: Path) -> None:
     assert rows(out) == [row for row in rows(run / "results.json") if row["subject"] == "sub-02"]
 
 
+def test_a_protocol_across_people_leaves_tables_and_curves_and_goes_on_with_what_it_has(
+    run: Path, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["evaluate", str(run), "--root", str(place / "study"), "--protocol", "within,cross,adapt"]
+    asked += ["--minutes", "2,all", "--draws", "1"]
+    assert main(asked) == 0
+    scores = pd.read_csv(run / "protocol" / "scores.tsv", sep="\t")
+    assert set(scores["way"]) == {"within", "cross", "adapt"}
+    assert set(scores["subject"]) == {"sub-01", "sub-02", "all people"}
+    assert set(pd.read_csv(run / "protocol" / "gains.tsv", sep="\t")["minutes"]) == {2.0, math.inf}
+    assert len(list((run / "protocol").glob("*.png"))) == 2
+    assert "scored: lagoon, north" in capsys.readouterr().out
+    monkeypatch.setattr("plasticode.decoding.across_people.AcrossPeople.fitted", None)
+    assert main(asked) == 0
+    pd.testing.assert_frame_equal(pd.read_csv(run / "protocol" / "scores.tsv", sep="\t"), scores)
+    assert main([*asked, "--subject", "sub-01"]) == 2
+
+
 @pytest.mark.parametrize(("story", "why"), [("amber", "trained on"), ("kelp", "chose the checkpoint")])
 def test_a_story_that_was_used_is_refused_by_name(
     run: Path, place: Path, story: str, why: str, capfd: pytest.CaptureFixture[str]
