@@ -30,6 +30,7 @@ from .kept_scores import KeptScores
 from .protocol import METRICS, Protocol, basis_of, gains, table
 from .run_folder import RunFolder
 from .scoring import prepared, write_table
+from .split_audit_verbs import audit_evaluation
 from .trained import Split, TrainedModel
 from .word_vectors import WordVectors
 
@@ -50,7 +51,7 @@ def evaluate_protocol(
     """Score, print and write; what is finished is not computed again. Returns the table.
 
     Every story below `root` is scored that the run has not used in any way; the run's training stories lie there, too,
-    or below `training_root`. Raises `MissingData` where there is none of either.
+    or below `training_root`. Raises `MissingData` where there is none of either, `Leak` where the split leaks.
     """
     run = RunFolder.existing(str(run_dir))
     model = TrainedModel.load(run.path)
@@ -58,6 +59,7 @@ def evaluate_protocol(
     training = sorted(model.split.trained_stories())
     runs = recordings(model.split, training_root or root, lambda story: story in training)
     fresh = recordings(model.split, root, lambda story: story not in used)
+    audit_evaluation(run, model, list(fresh.values()), root, None, semantic.MINILM, console)
     runs, scored = runs | fresh, sorted({story for _, story in fresh})
     console.print(f"scored: {', '.join(scored)}", markup=False, highlight=False, soft_wrap=True)
     repetition_time = next(iter(runs.values())).repetition_time
