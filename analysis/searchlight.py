@@ -125,11 +125,7 @@ def searchlight(
     check_channels(patterns, residuals, mask, title(data))
     spheres = Spheres(mask, float(radius))
     sizes = spheres.sizes()
-    centres = np.flatnonzero(sizes >= max(2, coverage * len(spheres.offsets)))
-    if not len(centres):
-        raise BrokenData(
-            f"no sphere lies in the mask to {coverage:.0%}", "coverage", "Give a lower coverage or a shorter radius."
-        )
+    centres = _tested(sizes, spheres, coverage)
     null = _relabelled(in_order(models, names), len(names), permutations, seed)
     # Spearman's correlation is Pearson's of ranks, and ranks permute with the conditions: the models' are taken once.
     ranked = measure == "spearman"
@@ -139,6 +135,15 @@ def searchlight(
     parts = np.array_split(centres, n_parts)
     found = Parallel(n_jobs=n_jobs)(delayed(_part)(task, part) for part in parts)
     return _gathered(found, parts, mask, model_names(models), measure, sizes)
+
+
+def _tested(sizes: Int[np.ndarray, " channel"], spheres: Spheres, coverage: float) -> Int[np.ndarray, " centre"]:
+    centres = np.flatnonzero(sizes >= max(2, coverage * len(spheres.offsets)))
+    if not len(centres):
+        raise BrokenData(
+            f"no sphere lies in the mask to {coverage:.0%}", "coverage", "Give a lower coverage or a shorter radius."
+        )
+    return centres
 
 
 def _part(

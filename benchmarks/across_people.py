@@ -18,14 +18,11 @@ import yaml
 from encoding_identification import ROWS, word_vectors
 from plasticode.datasets.study import open_study
 from plasticode.decoding.across_people import AcrossPeople
-from plasticode.decoding.encoding_features import Band, EncodingFeatures, RateSource, VectorSource
-from plasticode.decoding.encoding_model import EncodingModel
-from plasticode.decoding.encoding_states import StateSource
-from plasticode.decoding.encoding_windows import Layout
 from plasticode.decoding.kept_scores import KeptScores
 from plasticode.decoding.protocol import Protocol, basis_of
-from plasticode.decoding.protocol_command import minutes_of, write
+from plasticode.decoding.protocol_command import encoding_model, minutes_of, write
 from plasticode.decoding.scoring import prepared
+from plasticode.decoding.semantic import MINILM
 from rich.console import Console
 
 
@@ -60,9 +57,7 @@ def people_of(args: argparse.Namespace) -> AcrossPeople:
     wanted = [r for r in study.recordings() if r[1] not in held or r[1] in names[args.stories]]
     runs = {(run.subject, run.story): run for run in prepared(study, wanted) if run.words}
     training = sorted({story for _, story in runs} - held)
-    bands = [Band(VectorSource(vectors)), *([Band(StateSource())] if args.states else [])]
-    rate = Band(RateSource(tuple(vectors.vocabulary)), 3.0, whole=False)
-    model = EncodingModel(EncodingFeatures([*bands, rate]), Layout(rows=ROWS))
+    model = encoding_model(vectors, ROWS, MINILM if args.states else "")
     return AcrossPeople(runs, training, names[args.stories], model)
 
 

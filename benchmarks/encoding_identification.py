@@ -27,18 +27,16 @@ from plasticode.datasets.corpus import read_documents
 from plasticode.datasets.study import Run, Study, open_study
 from plasticode.datasets.whole_file import whole_file
 from plasticode.decoding.characters import fold
+from plasticode.decoding.encoding_bands import content_bands, rate_band
 from plasticode.decoding.encoding_combination import combined, fit_weights
 from plasticode.decoding.encoding_features import (
     Band,
     EncodingFeatures,
-    RateSource,
-    VectorSource,
     WordCount,
     words_by_row,
 )
 from plasticode.decoding.encoding_files import load_encoding_model, save_encoding_model
 from plasticode.decoding.encoding_model import EncodingModel, FittedEncodingModel
-from plasticode.decoding.encoding_states import StateSource
 from plasticode.decoding.identification import top_pairs
 from plasticode.decoding.intervals import interval
 from plasticode.decoding.language_model import LanguageModel
@@ -88,9 +86,7 @@ def word_vectors(args: argparse.Namespace, study: Study, held: set[str]) -> Word
 
 def models(vectors: WordVectors, states: str) -> dict[str, EncodingModel]:
     """By name; the last is the whole one."""
-    rate, content = Band(RateSource(tuple(vectors.vocabulary)), 3.0, whole=False), [Band(VectorSource(vectors))]
-    if states:
-        content.append(Band(StateSource(states)))
+    rate, content = rate_band(vectors), content_bands(vectors, states)
     bands = {"word rate": [Band(WordCount())], "rate": [rate], "encoding": [*content, rate]}
     return {name: EncodingModel(EncodingFeatures(parts)) for name, parts in bands.items()}
 

@@ -18,7 +18,7 @@ from .errors import MissingData, WrongArgument
 from .events import read_words
 from .nifti import BoldImage, epi_mask, open_bold, read_mask
 from .sidecars import entities, inherited, repetition_time
-from .study import Responses, Run, Study, VoxelMask
+from .study import Responses, Rows, Run, Study, VoxelMask, Word
 
 Recording = tuple[str, str, str]
 
@@ -86,18 +86,24 @@ class BidsStudy(Study):
         """
         image = open_bold(self.image_path(subject, story, session))
         seconds = repetition_time(image, self._related(image.path, "bold.json"))
-        events = self._related(image.path, "events.tsv")
         mask = self._mask(image, self.mask_path(subject, story, session))
+        cleaned = CleanedBold(image, mask, self._cleaning(image, seconds))
+        rows, words = self._heard(story, image.path, cleaned, seconds)
         return Run(
             study=self.name,
             subject=subject,
             story=story,
             session=session,
             repetition_time=seconds,
-            responses=Responses(CleanedBold(image, mask, self._cleaning(image, seconds)), mask),
-            words=read_words(events[-1], image.n_volumes * seconds) if events else (),
+            responses=Responses(rows, mask),
+            words=words,
             language=self.words_language,
         )
+
+    def _heard(self, story: str, image: Path, rows: Rows, seconds: float) -> tuple[Rows, tuple[Word, ...]]:
+        """The rows of a recording that belong to the story, and its words on their clock."""
+        events = self._related(image, "events.tsv")
+        return rows, read_words(events[-1], rows.shape[0] * seconds) if events else ()
 
     def image_path(self, subject: str, story: str, session: str = "") -> Path:
         """The run's BOLD image; `MissingData` when there is none."""

@@ -37,13 +37,11 @@ from jaxtyping import Float32
 
 from .annex import require_content
 from .bids import BidsStudy, Recording
-from .bold import CleanedBold
 from .errors import BrokenData, MissingData, WrongArgument
 from .gentle import alignment_file, placed, read_alignment
-from .nifti import open_bold
 from .remote import Estimate, RemoteFile, s3_files
-from .sidecars import entities, repetition_time
-from .study import Responses, Rows, Run, Word
+from .sidecars import entities
+from .study import Rows, Word
 
 SPACE = "MNI152NLin2009cAsym"
 AUDIO = "_audio.wav"
@@ -118,27 +116,13 @@ class Narratives(BidsStudy):
         above = (Path(root), *Path(root).resolve().parents[:2])
         self.dataset = next((folder for folder in above if (folder / "stimuli").is_dir()), Path(root))
 
-    def run(self, subject: str, story: str, session: str = "") -> Run:
-        """The recording or its part, with the story's words; raises as `bids` does, and for a broken alignment."""
-        image = open_bold(self.image_path(subject, story, session))
-        seconds = repetition_time(image, self._related(image.path, "bold.json"))
-        mask = self._mask(image, self.mask_path(subject, story, session))
-        played = self._played(image.path)
-        rows: Rows = CleanedBold(image, mask, self._cleaning(image, seconds))
-        start = 0
+    def _heard(self, story: str, image: Path, rows: Rows, seconds: float) -> tuple[Rows, tuple[Word, ...]]:
+        """The recording or its part, with the story's words; raises for a broken alignment."""
+        played, start = self._played(image), 0
         if len(played) > 1:
             start = math.floor(played[story].onset / seconds)
             rows = _Part(rows, start, math.ceil((played[story].end + REACH) / seconds))
-        return Run(
-            study=self.name,
-            subject=subject,
-            story=story,
-            session=session,
-            repetition_time=seconds,
-            responses=Responses(rows, mask),
-            words=self._words(story, played.get(story), start * seconds, rows.shape[0] * seconds),
-            language=self.words_language,
-        )
+        return rows, self._words(story, played.get(story), start * seconds, rows.shape[0] * seconds)
 
     def sources(self, subject: str, story: str, session: str = "") -> list[Path]:
         text = self._alignment(story)

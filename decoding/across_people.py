@@ -4,7 +4,7 @@ The person is new: other people's models were fitted on stories that are not sco
 minutes of those same stories and no more. *within* is the person's own model from these minutes, *adapt* the other
 people's models aligned to them (`adaptation`), *cross* other people's models with no minutes at all, channel for
 channel, which is only possible where channels are voxels of one space. Scored stories were heard by the models in no
-ear: unseen person and unseen story for adapt and cross, up to the minutes that are named.
+ear: an unseen story always, and a person who is unseen in cross, and in adapt but for the minutes that are named.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ PREFIX = "likelihood"  # of the metrics' names
 SHRINKAGE = 0.6  # chosen on five validation stories of lebel2023
 QUADRANTS = {
     "within": "seen subject, unseen story",
-    "adapt": "unseen subject, unseen story",
+    "adapt": "adapted subject, unseen story",  # no model was trained on the person, but minutes of the person were seen
     "cross": "unseen subject, unseen story",
 }
 

@@ -44,7 +44,7 @@ class Protocol:
     ways
         Any of within, cross, adapt.
     minutes
-        Of the new person; infinite means all there are. 0 is scored as `cross` alone.
+        Of the new person; infinite means all there are, and 0 is left to the way `cross`.
     draws
         Orders of a person's stories.
     work

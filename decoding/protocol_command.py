@@ -20,9 +20,9 @@ from ..datasets.whole_file import whole_file
 from ..page_figure import saved
 from . import semantic
 from .across_people import WAYS, AcrossPeople, Way
-from .encoding_features import Band, EncodingFeatures, RateSource, VectorSource
+from .encoding_bands import content_bands, rate_band
+from .encoding_features import EncodingFeatures
 from .encoding_model import EncodingModel
-from .encoding_states import StateSource
 from .encoding_windows import Layout
 from .figures_minutes import minutes_figure
 from .held_out import used_stories
@@ -63,11 +63,13 @@ def evaluate_protocol(
     runs, scored = runs | fresh, sorted({story for _, story in fresh})
     console.print(f"scored: {', '.join(scored)}", markup=False, highlight=False, soft_wrap=True)
     repetition_time = next(iter(runs.values())).repetition_time
-    encoding = encoding_model(model.features.vectors, model.window.rows(repetition_time), console)
+    states = sentence_model(console)
+    encoding = encoding_model(model.features.vectors, model.window.rows(repetition_time), states)
     people = AcrossPeople(runs, training, scored, encoding)
     folder = run.path / FOLDER
     vectors = hashlib.sha256(model.features.vectors.table.tobytes()).hexdigest()
-    work = KeptScores(folder / "kept", basis_of(people, f"{vectors} {len(encoding.features.bands)} bands"))
+    work = KeptScores(folder / "kept", basis_of(people, f"{vectors} {states}"))
+    ways = with_no_minutes(ways, minutes, people, console)
     return write(Protocol(people, ways, minutes, draws, work), folder, console)
 
 
@@ -80,17 +82,31 @@ def recordings(split: Split, root: Path, wanted: Callable[[str], bool]) -> dict[
     return {(run.subject, run.story): run for run in reversed(runs)}
 
 
-def encoding_model(vectors: WordVectors, rows: int, console: Console) -> EncodingModel:
-    """Word vectors and rates, and the states of a small sentence model where it is at hand."""
-    bands = [Band(VectorSource(vectors))]
+def encoding_model(vectors: WordVectors, rows: int, states: str = "") -> EncodingModel:
+    """Word vectors and rates, and the states of a sentence model where one is named, for windows of so many rows."""
+    return EncodingModel(EncodingFeatures([*content_bands(vectors, states), rate_band(vectors)]), Layout(rows=rows))
+
+
+def sentence_model(console: Console) -> str:
+    """The packaged one where it is at hand; nothing, and why, where it is not."""
     if reason := semantic.unavailable(semantic.MINILM):
-        console.print(
-            f"without the states of a sentence model: {reason}", markup=False, highlight=False, soft_wrap=True
-        )
-    else:
-        bands.append(Band(StateSource(semantic.MINILM)))
-    rate = Band(RateSource(tuple(vectors.vocabulary)), 3.0, whole=False)
-    return EncodingModel(EncodingFeatures([*bands, rate]), Layout(rows=rows))
+        console.print(f"without states of a sentence model: {reason}", markup=False, highlight=False, soft_wrap=True)
+        return ""
+    return semantic.MINILM
+
+
+def with_no_minutes(
+    ways: Sequence[Way], minutes: Sequence[float], people: AcrossPeople, console: Console
+) -> Sequence[Way]:
+    """No minutes of the person are the way `cross`, where channels are voxels of one space; else it is said."""
+    if 0.0 not in minutes or "cross" in ways:
+        return ways
+    try:
+        people.one_space(people.subjects[0])
+    except WrongArgument as error:
+        console.print(f"0 minutes are impossible here: {error}", markup=False, highlight=False, soft_wrap=True)
+        return ways
+    return (*ways, "cross")
 
 
 def write(protocol: Protocol, folder: Path, console: Console) -> pd.DataFrame:

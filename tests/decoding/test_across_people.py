@@ -15,7 +15,8 @@ from plasticode.decoding.encoding_windows import Layout
 from plasticode.decoding.figures_minutes import minutes_figure
 from plasticode.decoding.kept_scores import KeptScores
 from plasticode.decoding.protocol import EVERYBODY, METRICS, Protocol, basis_of, gains, table
-from plasticode.decoding.protocol_command import minutes_of, ways_of
+from plasticode.decoding.protocol_command import minutes_of, ways_of, with_no_minutes
+from rich.console import Console
 
 LAYOUT = Layout(delays=(1, 2), rows=5, reach=1)
 TRAINED, SCORED = "abcdef", "uvwxyz"
@@ -153,6 +154,15 @@ def test_what_cannot_be_computed_is_refused_before_anything_is(people):
             Protocol(people, ("within",), **{"minutes": [math.inf]} | wrong)
     with pytest.raises(WrongArgument, match="no place in one space"):
         Protocol(people, ("within", "cross"), [math.inf])
+
+
+def test_no_minutes_are_other_people_in_one_space_and_impossible_elsewhere(tiny, people, capsys):
+    alike, console = people_of(tiny, alike=True, mask=GRID), Console(width=200)
+    assert with_no_minutes(("adapt",), [0.0, 10.0], alike, console) == ("adapt", "cross")
+    assert with_no_minutes(("adapt",), [10.0], alike, console) == ("adapt",)
+    assert capsys.readouterr().out == ""
+    assert with_no_minutes(("adapt",), [0.0, 10.0], people, console) == ("adapt",)
+    assert "0 minutes are impossible here" in capsys.readouterr().out
 
 
 def test_the_curve_shows_every_person_and_way():
