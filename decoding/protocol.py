@@ -85,7 +85,7 @@ class Protocol:
         there = self.people.minutes(subject)
         return sorted({m for m in self.minutes if m > 0 and (math.isinf(m) or m < there)})
 
-    def scores(self) -> dict[tuple[str, Way, float], list[StoryScores]]:
+    def scores(self) -> Scores:
         """By person, way and minutes: the person's scored stories, mean over draws."""
         found: dict[tuple[str, Way, float], list[list[StoryScores]]] = {}
         for cell in track(self.cells(), description="across people"):
@@ -113,35 +113,43 @@ class Protocol:
         return StoryScores(run.study, run.subject, run.story, QUADRANTS[cell.way], width, pairs)
 
 
-def table(scores: dict[tuple[str, Way, float], list[StoryScores]]) -> pd.DataFrame:
+Scores = dict[tuple[str, Way, float], list[StoryScores]]
+
+
+def table(scores: Scores) -> pd.DataFrame:
     """One row per person (and all people), way, minutes and metric, with interval, null, p and chance."""
-    groups: dict[tuple[str, Way, float], list[StoryScores]] = dict(scores)
-    for (_, way, minutes), stories in scores.items():
-        pooled = [replace(story, subject=EVERYBODY) for story in stories]
-        groups.setdefault((EVERYBODY, way, minutes), [])
-        groups[EVERYBODY, way, minutes] = groups[EVERYBODY, way, minutes] + pooled
     lines: list[dict[str, Any]] = []
-    for (_, way, minutes), stories in groups.items():
+    for (_, way, minutes), stories in _with_everybody(scores).items():
         rows = [row for row in rows_pooled(stories) if row.metric in METRICS]
         lines += [{"way": way, "minutes": minutes, **asdict(row)} for row in rows]
     return pd.DataFrame(lines).drop(columns=["story"]).sort_values(["metric", "subject", "way", "minutes"])
 
 
-def gains(scores: dict[tuple[str, Way, float], list[StoryScores]]) -> pd.DataFrame:
-    """Adapt less within at the same minutes: difference, interval, p by sign flips of story blocks."""
+def gains(scores: Scores) -> pd.DataFrame:
+    """Adapt less within at the same minutes: difference, interval over stories, p by flipping blocks of windows."""
+    groups = _with_everybody(scores)
     lines: list[dict[str, Any]] = []
-    for (subject, way, minutes), stories in scores.items():
-        if way != "adapt" or (subject, "within", minutes) not in scores:
+    for (subject, way, minutes), stories in groups.items():
+        if way != "adapt" or (subject, "within", minutes) not in groups:
             continue
+        names = [story.story for story in stories for _ in range(story.n_windows)]
         for metric in METRICS:
             ours, theirs = (
                 np.concatenate([np.diagonal(story.pairs[metric]) for story in group])
-                for group in (stories, scores[subject, "within", minutes])
+                for group in (stories, groups[subject, "within", minutes])
             )
-            names = [story.story for story in stories for _ in range(story.n_windows)]
-            lines.append({"subject": subject, "minutes": minutes, "metric": metric})
-            lines[-1] |= asdict(paired_difference(ours, theirs, names))
+            labels = {"subject": subject, "minutes": minutes, "metric": metric}
+            lines.append(labels | asdict(paired_difference(ours, theirs, names)))
     return pd.DataFrame(lines)
+
+
+def _with_everybody(scores: Scores) -> Scores:
+    """The same and, for each way and number of minutes, all people together."""
+    found: Scores = dict(scores)
+    for (_, way, minutes), stories in scores.items():
+        pooled = [replace(story, subject=EVERYBODY) for story in stories]
+        found[EVERYBODY, way, minutes] = [*found.get((EVERYBODY, way, minutes), []), *pooled]
+    return found
 
 
 def _mean(draws: Sequence[StoryScores]) -> StoryScores:

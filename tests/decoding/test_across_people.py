@@ -65,7 +65,7 @@ def test_other_people_aligned_beat_the_same_few_minutes_alone(people):
     assert rows[top1, EVERYBODY, "adapt", few] > rows[top1, EVERYBODY, "within", few]
     assert rows[top1, EVERYBODY, "adapt", math.inf] > 0.5
     better = gains(scores)
-    assert set(better["subject"]) == {"p0", "p1", "p2"}
+    assert set(better["subject"]) == {"p0", "p1", "p2", EVERYBODY}
     one = better[(better["subject"] == "p0") & (better["minutes"] == few) & (better["metric"] == top1)].iloc[0]
     expected = rows[top1, "p0", "adapt", few] - rows[top1, "p0", "within", few]
     assert one["value"] == pytest.approx(expected)
