@@ -16,6 +16,7 @@ DECODING, BIOPLAUSIBLE, ANALYSIS = ".decoding.commands", ".bioplausible.commands
 VERBS: dict[str, tuple[str | dict[str, str], str]] = {
     "demo": (DECODING, "the whole chain, from recordings to report"),
     "fit": (DECODING, "train what a config describes (LightningCLI)"),
+    "fit-encoding": (DECODING, "encoding models and a word language model: the decoder that needs minutes"),
     "validate": (DECODING, "validate a trained run (LightningCLI)"),
     "test": (DECODING, "identification on the test stories (LightningCLI)"),
     "predict": (DECODING, "latents of the test stories (LightningCLI)"),
@@ -30,7 +31,14 @@ VERBS: dict[str, tuple[str | dict[str, str], str]] = {
     "fetch": (".datasets.fetch_command", "bring a study's recordings"),
     "sys-info": (DECODING, "versions and hardware, for a bug report"),
 }
-PASS_ON = {"fit", "validate", "test", "predict", "rsa"}  # their other arguments are those of jsonargparse
+PASS_ON = {
+    "fit",
+    "fit-encoding",
+    "validate",
+    "test",
+    "predict",
+    "rsa",
+}  # their other arguments are those of jsonargparse
 
 
 class Parser(argparse.ArgumentParser):

@@ -36,6 +36,25 @@ def demo_run(args: argparse.Namespace) -> None:
         start_demo(args.study, args.root, args.subject, args.run_dir, console)
 
 
+def fit_encoding_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = """example:
+  plasticode fit-encoding --config configs/decoding/lebel2023_encoding.yaml --run-dir runs/encoding
+  plasticode evaluate runs/encoding --root ../shared/data/uts_stories_fmri --nulls all
+All other options are keys of the config: --data.subjects '[UTS03]', --beam.hypotheses 50."""
+    parser.add_argument("--run-dir", type=Path, help="folder of the run (default: runs/encoding-DATE)")
+
+
+def fit_encoding_run(args: argparse.Namespace) -> None:
+    """Fit, write the run folder, and say where it is."""
+    from .encoding_fit import fit_encoding, read_settings
+    from .run_folder import RunFolder
+
+    settings = read_settings(args.rest)
+    run = RunFolder(args.run_dir) if args.run_dir else RunFolder.dated("encoding")
+    fit_encoding(settings, run, Console(stderr=True))
+    print(run.path)
+
+
 def decode_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = """example:
   plasticode decode runs/demo --root ../shared/data/uts_stories_fmri --subject UTS03 --out decoded.tsv

@@ -13,6 +13,7 @@ from .paired import paired_difference
 from .results import ALONE, DECODER, FREQUENT, RIDGE, StoryScores
 
 DIGITS = 12
+LATENT, LIKELIHOOD = "latent_", "likelihood_"
 Pairing = tuple[str, str, str]  # metric, system A, system B
 LATENT_SCORES = ("latent_top1", "latent_rate_matched_top1", "latent_percentile")
 TEXT_SCORES = ("cer", "wer", "bleu1", "semantic", "text_percentile", "text_rate_matched_top1")
@@ -45,16 +46,30 @@ def comparisons(scored: Sequence[ScoredStory], compared: Sequence[Pairing] = COM
     ]
 
 
+def _metric_of(scores: StoryScores, metric: str) -> str:
+    """A system that is identified by the likelihood, not by a latent, is compared by that."""
+    by_likelihood = metric.replace(LATENT, LIKELIHOOD, 1) if metric.startswith(LATENT) else metric
+    return by_likelihood if metric not in scores.pairs and by_likelihood in scores.pairs else metric
+
+
 def _compare(group: Sequence[ScoredStory], metric: str, first: str, second: str) -> dict[str, Any] | None:
     pairs: list[tuple[StoryScores, StoryScores]] = [
         (story.scores[first], story.scores[second]) for story in group if {first, second} <= story.scores.keys()
     ]
-    if not pairs or any(metric not in scores.pairs for pair in pairs for scores in pair):
+    if not pairs or any(_metric_of(scores, metric) not in scores.pairs for pair in pairs for scores in pair):
         return None
-    ours, theirs = (np.concatenate([np.diagonal(pair[side].pairs[metric]) for pair in pairs]) for side in (0, 1))
+    ours, theirs = (
+        np.concatenate([np.diagonal(pair[side].pairs[_metric_of(pair[side], metric)]) for pair in pairs])
+        for side in (0, 1)
+    )
     # A mean over draws rounds where a single text's score does not: equal scores must stay equal.
     ours, theirs = np.round(ours, DIGITS), np.round(theirs, DIGITS)
     names = [pair[0].story for pair in pairs for _ in range(pair[0].n_windows)]
     found = paired_difference(ours, theirs, names)
-    labels = {"metric": metric, "system_a": first, "system_b": second, "difference": found.value}
+    labels = {
+        "metric": _metric_of(pairs[0][0], metric),
+        "system_a": first,
+        "system_b": second,
+        "difference": found.value,
+    }
     return labels | {"ci_low": found.ci_low, "ci_high": found.ci_high, "p": found.p, "n_windows": found.n_windows}

@@ -15,6 +15,7 @@ from jaxtyping import Float, Float64
 from ..datasets.errors import BrokenData
 from ..datasets.splits import quadrant
 from ..datasets.study import Run
+from .brain_reading import BrainReader, Reading
 from .frequent_words import frequent_words
 from .identification import identification_pairs
 from .kept_scores import KeptScores, recording_digest
@@ -22,7 +23,6 @@ from .null_battery import SHIFTED, Battery
 from .null_runs import NullRun, of_arrays
 from .null_scores import NullScores
 from .null_shifts import shifted_latents
-from .reading import Reader, Reading
 from .results import ALONE, DECODER, FREQUENT, RIDGE, StoryScores, WordRate
 from .ridge import FittedRidge
 from .search import Search
@@ -46,7 +46,7 @@ class ScoredStory:
     draws: dict[str, dict[str, Float64[np.ndarray, " _draw"]]] = field(default_factory=dict)
 
 
-def written(reader: Reader, search: Search, run: Run, kept: KeptScores) -> tuple[Reading, list[str]]:
+def written(reader: BrainReader, search: Search, run: Run, kept: KeptScores) -> tuple[Reading, list[str]]:
     """A recording's reading and the text of its windows, made now or kept from before."""
 
     def make() -> dict[str, np.ndarray]:
@@ -55,7 +55,7 @@ def written(reader: Reader, search: Search, run: Run, kept: KeptScores) -> tuple
 
     reader.accepts(run)
     arrays = kept.piece(run, "decoded", "", make)
-    return Reading.of(run, arrays), [str(text) for text in arrays["decoded"]]
+    return reader.reading.of(run, arrays), [str(text) for text in arrays["decoded"]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +80,7 @@ class Evaluation:
         Where finished work is kept and found again.
     """
 
-    reader: Reader
+    reader: BrainReader
     search: Search
     semantic_model: str = "minilm"
     ridges: dict[str, FittedRidge] = field(default_factory=dict)
@@ -95,7 +95,7 @@ class Evaluation:
     def score(self, run: Run) -> ScoredStory:
         """Read, write and score one recording; raises `BrokenData` when it has no words to compare with."""
         reading, decoded = written(self.reader, self.search, run, self.work)
-        kept = tuple(i for i, text in enumerate(reading.true) if text)
+        kept = tuple(i for i in reading.scored if reading.true[i])
         if len(kept) < 2:
             raise BrokenData(
                 f"{len(kept)} window(s) with words",
@@ -128,7 +128,7 @@ class Evaluation:
         for name, texts in scored.texts.items():
             stacks = windows.of_texts([[texts[i] for i in scored.kept]])
             systems[name] = {metric: stack[0] for metric, stack in stacks.items()}
-        systems[DECODER] |= identification_pairs(scored.similarity, "latent", windows.counts)
+        systems[DECODER] |= identification_pairs(scored.similarity, self.reader.identified_by, windows.counts)
         ridge = self.ridges.get(scored.reading.run.subject)
         if ridge is not None:
             starts = [scored.reading.starts[i] for i in scored.kept]
@@ -161,7 +161,7 @@ class Evaluation:
             run.study,
             run.subject,
             run.story,
-            quadrant(run.subject, run.story, self.reader.model.split.train),
+            quadrant(run.subject, run.story, self.reader.split.train),
             reading.rows,
             pairs,
             None if predicted is None else WordRate(predicted, reading.true_counts[..., 0].ravel()),

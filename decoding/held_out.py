@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..datasets.errors import Leak, MissingData
 from ..datasets.study import Study, open_study
-from .trained import TrainedModel
+from .decoders import Decoder
 
 Recording = tuple[str, str, str]
 
@@ -23,7 +23,7 @@ class HeldOut:
 
 
 def held_out(
-    model: TrainedModel, root: str | Path, subjects: Sequence[str] | None = None, stories: Sequence[str] | None = None
+    model: Decoder, root: str | Path, subjects: Sequence[str] | None = None, stories: Sequence[str] | None = None
 ) -> HeldOut:
     """Recordings under `root` of stories that nobody was trained on and that did not choose the checkpoint.
 
@@ -40,17 +40,15 @@ def held_out(
     if refused and (stories or not fresh):
         named = ", ".join(f"{story} ({why})" for story, why in sorted(refused.items()))
         raise Leak(f"the run has seen: {named}", root, "Score stories that it has not seen.")
-    people = model.network.facts.subjects
-    strangers = (
-        {s for s, _, _ in fresh if s not in people} if model.network.facts.grid is None and not subjects else set()
-    )
+    people = model.subjects
+    strangers = {s for s, _, _ in fresh if s not in people} if not model.carries_over and not subjects else set()
     if strangers:
         fresh = [recording for recording in fresh if recording[0] not in strangers]
         refused |= dict.fromkeys(sorted(strangers), "not trained on; channels without a place cannot be carried over")
     return HeldOut(study, fresh, refused)
 
 
-def used_stories(model: TrainedModel) -> dict[str, str]:
+def used_stories(model: Decoder) -> dict[str, str]:
     """Stories that training, the choice of its checkpoint or the language model has used, and for what."""
     split = model.split
     read = [name.split("/", 1)[1] for name in model.language_stories if name.startswith(f"{split.study}/")]

@@ -10,18 +10,17 @@ import pandas as pd
 from rich.console import Console
 from rich.progress import track
 
+from .decoders import Decoder, load_decoder, reader_of
 from .defaults import search_of
 from .evaluation import Evaluation, written
 from .held_out import HeldOut, held_out
 from .kept_scores import KeptScores
 from .null_battery import N_DRAWS, Battery, named
 from .null_table import null_rows, say_nulls
-from .reading import Reader
 from .results import DECODER, POOLED, print_table, write_rows, write_systems
 from .run_folder import RunFolder
 from .scoring import evaluate_run, heard_by_others, left_out, prepared, rows_of, scorable, score, write_table
 from .split_audit_verbs import audit_evaluation
-from .trained import TrainedModel
 
 
 def decode(
@@ -38,7 +37,7 @@ def decode(
     """
     run, model, chosen = _opened(run_dir, root, subjects, stories, console)
     hearings = Counter((subject, story) for subject, story, _ in chosen.recordings)
-    reader, search, lines = Reader(model), search_of(run), []
+    reader, search, lines = reader_of(model), search_of(run), []
     work = KeptScores.of_run(run.path, search)
     for recording in track(prepared(chosen.study, chosen.recordings), description="decoding", console=console):
         reading, texts = written(reader, search, recording, work)
@@ -74,7 +73,7 @@ def evaluate(
     audit_evaluation(run, model, runs, root, out, semantic_model, console)
     search, battery = search_of(run), Battery(names, nulls[1], heard_by_others(chosen.study, nulls[1]))
     work = KeptScores.of_run(run.path, search)
-    evaluation = Evaluation(Reader(model), search, semantic_model, battery=battery, work=work)
+    evaluation = Evaluation(reader_of(model), search, semantic_model, battery=battery, work=work)
     if out is None:
         scored, rows = evaluate_run(run, model, root, runs, search, semantic_model, battery=battery)
     else:
@@ -91,10 +90,10 @@ def evaluate(
 
 def _opened(
     run_dir: Path, root: Path, subjects: Sequence[str] | None, stories: Sequence[str] | None, console: Console
-) -> tuple[RunFolder, TrainedModel, HeldOut]:
+) -> tuple[RunFolder, Decoder, HeldOut]:
     """The run, its model and the recordings that may be scored; names those that may not, and why."""
     run = RunFolder.existing(run_dir)
-    model = TrainedModel.load(run.path)
+    model = load_decoder(run.path)
     chosen = held_out(model, root, subjects, stories)
     reasons: dict[str, list[str]] = {}
     for name, reason in chosen.passed_over.items():

@@ -109,6 +109,15 @@ def read_model(folder: Path, form: str) -> tuple[dict[str, Tensor], dict[str, An
     return tensors, about
 
 
+def form_of(folder: Path) -> str:
+    """Which form of model a folder says that it holds; "" where it says nothing."""
+    try:
+        about = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return ""
+    return str(about.get("format", "")) if isinstance(about, dict) else ""
+
+
 @contextmanager
 def understood(folder: Path) -> Iterator[None]:
     """Turn a description that lacks or contradicts what the model needs into one `BrokenData`."""

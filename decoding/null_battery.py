@@ -4,7 +4,8 @@ Every null runs free through the decoder's own path: encode, text rate, write, s
 - noise input: responses with their spectra and covariances but random phases. Must be at chance.
 - zero input: the mean of every channel, all the time. Must be at chance.
 - time-reversed responses: every sample, backwards. Must be at chance, but for what a story has about its middle.
-- untrained encoder: weights drawn anew between responses and latent, the rest as trained. Must be at chance.
+- untrained encoder: weights drawn anew between responses and latent (or, of an encoding model, between text and
+  responses), the rest as trained. Must be at chance.
 - another person's brain: somebody else's responses to the same story, read as this person's. Where brains lie on one
   grid they share what they heard: identification above chance is then expected, and says how much of the decoder is not
   this person's own. Where channels have no place (principal components), two people's have nothing to do with
@@ -20,10 +21,10 @@ from dataclasses import dataclass
 
 from ..datasets.errors import PlasticodeError, WrongArgument
 from ..datasets.study import Run
+from .brain_reading import BrainReader
 from .network import SAME_TIME
-from .null_encoder import untrained
+from .null_encoder import untrained_reader
 from .null_responses import in_place_of, noise_input, time_reversed, zero_input
-from .reading import Reader
 
 NOISE, ZERO, REVERSED = "noise input", "zero input", "time-reversed responses"
 UNTRAINED, OTHER, SHIFTED = "untrained encoder", "another person's brain", "shifted latents"
@@ -32,7 +33,7 @@ NULL_SYSTEMS = (NOISE, ALONE_AS_NOISE, ZERO, REVERSED, UNTRAINED, OTHER, SHIFTED
 MUST_FAIL = (NOISE, ZERO, REVERSED, UNTRAINED, SHIFTED)  # these know nothing of the story
 N_DRAWS = 20
 
-Inputs = Iterator[tuple[Reader, Run]]
+Inputs = Iterator[tuple[BrainReader, Run]]
 
 
 def _nobody(run: Run) -> Sequence[Run]:
@@ -89,37 +90,37 @@ class InputNull:
     """
 
     system: str
-    draws: Callable[[Reader, Run, Battery], Inputs]
+    draws: Callable[[BrainReader, Run, Battery], Inputs]
     alone: str = ""
     needs_others: bool = False
 
 
-def _noise(reader: Reader, run: Run, battery: Battery) -> Inputs:
+def _noise(reader: BrainReader, run: Run, battery: Battery) -> Inputs:
     for draw in range(battery.n_draws):
         yield reader, noise_input(run, draw)
 
 
-def _zero(reader: Reader, run: Run, battery: Battery) -> Inputs:
+def _zero(reader: BrainReader, run: Run, battery: Battery) -> Inputs:
     yield reader, zero_input(run)
 
 
-def _reversed(reader: Reader, run: Run, battery: Battery) -> Inputs:
+def _reversed(reader: BrainReader, run: Run, battery: Battery) -> Inputs:
     yield reader, time_reversed(run)
 
 
-def _untrained(reader: Reader, run: Run, battery: Battery) -> Inputs:
+def _untrained(reader: BrainReader, run: Run, battery: Battery) -> Inputs:
     for draw in range(battery.n_draws):
-        yield Reader(untrained(reader.model, draw), reader.batch), run
+        yield untrained_reader(reader, draw), run
 
 
-def _other(reader: Reader, run: Run, battery: Battery) -> Inputs:
+def _other(reader: BrainReader, run: Run, battery: Battery) -> Inputs:
     for other in battery.others(run):
         exchanged = in_place_of(run, other)
         if abs(other.repetition_time - run.repetition_time) <= SAME_TIME and _accepted(reader, exchanged):
             yield reader, exchanged
 
 
-def _accepted(reader: Reader, run: Run) -> bool:
+def _accepted(reader: BrainReader, run: Run) -> bool:
     try:
         reader.accepts(run)
     except PlasticodeError:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
-import torch
 from jaxtyping import Float
 
 from ..datasets.study import Run
+from .brain_reading import BrainReader, Reading
 from .null_battery import Battery, InputNull
 from .null_scores import NullScores
-from .reading import Reader, Reading
 from .search import Search
 from .window_scores import Stack, WindowScores
 
@@ -38,7 +38,7 @@ class NullRun:
         Windows that are scored, and how.
     """
 
-    reader: Reader
+    reader: BrainReader
     search: Search
     battery: Battery
     reading: Reading
@@ -53,23 +53,28 @@ class NullRun:
         parts: dict[str, list[Part]] = {}
         for inputs in self._groups(null):
             readings = [reader.read(run) for reader, run in inputs]
-            counts = torch.cat([reading.counts for reading in readings])
-            written = self.reader.write_latents(
-                torch.cat([reading.latent for reading in readings]), counts, self.search
-            )
+            written = self._written([reader for reader, _ in inputs], readings)
             parts.setdefault(null.system, []).append(self._part(readings, written))
             if null.alone:
-                texts = self.reader.write_as_long(counts, self.search)
+                texts = self.reader.write_as_long(readings, self.search)
                 parts.setdefault(null.alone, []).append((self.windows.of_texts(self._by_draw(texts)), None))
         words = self.reading.true_counts[..., 0].ravel()
         return {system: NullScores.of_stacks(found, words) for system, found in parts.items()}
+
+    def _written(self, readers: Sequence[BrainReader], readings: Sequence[Reading]) -> list[str]:
+        """Each draw by its own reader, those of one reader together."""
+        groups = groupby(zip(readers, readings, strict=True), key=lambda draw: id(draw[0]))
+        drawn = [list(group) for _, group in groups]
+        return [
+            text for group in drawn for text in group[0][0].write_all([reading for _, reading in group], self.search)
+        ]
 
     def arrays(self, null: InputNull) -> dict[str, np.ndarray]:
         """`scores` as arrays, to be kept (see `of_arrays`)."""
         scores = self.scores(null).items()
         return {f"{system}{BETWEEN}{name}": values for system, one in scores for name, values in one.arrays().items()}
 
-    def _groups(self, null: InputNull) -> Iterator[list[tuple[Reader, Run]]]:
+    def _groups(self, null: InputNull) -> Iterator[list[tuple[BrainReader, Run]]]:
         """The null's draws, as many at once as `WINDOWS_AT_ONCE` allows."""
         most, group = max(1, WINDOWS_AT_ONCE // len(self.reading.starts)), []
         for one in null.draws(self.reader, self.reading.run, self.battery):

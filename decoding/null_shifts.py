@@ -1,4 +1,4 @@
-"""Cheap draws for identification by the latent: the latents of a story shifted in a circle against its text.
+"""Cheap draws for identification: the latents (or responses) of a story shifted in a circle against its text.
 
 The permuted pairing (`nulls`) moves whole windows, so a story of 30 windows has 23 shifts. Latents have a row per
 repetition: moved by rows they give ten times as many, at windows whose bounds the shift cuts anew. A shift keeps at
@@ -10,12 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 
+from .brain_reading import Reading
 from .null_scores import NullScores
 from .nulls import MIN_REPETITIONS
-from .reading import Reading
-from .text_features import similarity
 from .window_scores import WindowScores
 
 N_SHIFTS = 1000
@@ -29,17 +27,12 @@ def shifted_latents(
 
     Hearings of one story are shifted alike, because they share its text.
     """
-    rows = reading.latent.flatten(0, 1)
-    admissible = np.arange(MIN_REPETITIONS, len(rows) - MIN_REPETITIONS + 1)
+    admissible = np.arange(MIN_REPETITIONS, reading.n_rows - MIN_REPETITIONS + 1)
     if not admissible.size:
         return None
     drawn = np.random.default_rng([seed, *reading.run.story.encode()]).choice(admissible, size=n_draws)
-    heard = reading.embedding[list(kept)]
-    time = torch.arange(len(rows))
     parts = []
     for first in range(0, n_draws, SHIFTS_AT_ONCE):
-        shifts = torch.from_numpy(drawn[first : first + SHIFTS_AT_ONCE])
-        moved = rows[(time + shifts[:, None]) % len(rows)].view(len(shifts), *reading.latent.shape)[:, list(kept)]
-        pairs = similarity(moved.flatten(0, 1), heard).double().numpy()
-        parts.append((scores.of_latents(pairs.reshape(len(shifts), len(kept), len(kept))), None))
+        shifts = drawn[first : first + SHIFTS_AT_ONCE].tolist()
+        parts.append((scores.of_latents(reading.shifted(shifts, kept)), None))
     return NullScores.of_stacks(parts, reading.true_counts[..., 0].ravel())

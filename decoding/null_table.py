@@ -28,12 +28,14 @@ from .results import DECODER, LOWER_IS_BETTER, Row, StoryScores, rows_pooled
 PRINTED = {
     "latent_top1": "latent",
     "latent_rate_matched_top1": "matched",
+    "likelihood_top1": "likelihood",
+    "likelihood_rate_matched_top1": "matched",
     "text_top1": "text",
     "text_rate_matched_top1": "matched",
     "cer": "cer",
 }
 LEGEND = (
-    "latent, text: top-1 identification; matched: among windows of nearly the same word count; "
+    "latent, likelihood, text: top-1 identification; matched: among windows of nearly the same word count; "
     "* the decoder is better, ! the null is better: by paired intervals without 0"
 )
 MARKS = {1: "*", -1: "!", 0: " "}
@@ -121,14 +123,15 @@ def _is(one: Comparison, place: tuple[str, str]) -> bool:
 def _printed(own: Sequence[Row], nulls: Sequence[NullRow], marks: Mapping[tuple[str, str], str], title: str) -> Table:
     table = Table(title=escape(title), title_justify="left")
     table.add_column("system")
-    for name in PRINTED.values():
-        table.add_column(name, justify="right")
     values = {(DECODER, row.metric): row.value for row in own}
     values |= {(null.system, null.metric): null.value for null in nulls}
+    shown = {metric: name for metric, name in PRINTED.items() if any(metric == known for _, known in values)}
+    for name in shown.values():
+        table.add_column(name, justify="right")
     for system in dict.fromkeys(system for system, _ in values):
         cells = [
             f"{values[system, metric]:.3f}{marks.get((metric, system), ' ')}" if (system, metric) in values else "-"
-            for metric in PRINTED
+            for metric in shown
         ]
         table.add_row(escape(system), *cells)
     return table

@@ -11,7 +11,7 @@ from .report_labels import phrase
 from .report_verdict import beyond_null, sign
 from .results import ALONE
 
-LATENT, TEXT = "latent_top1", "text_top1"
+IDENTIFIED = ("latent_top1", "likelihood_top1", "text_top1")
 
 
 def noise_beats_alone(comparisons: Sequence[Comparison]) -> list[Comparison]:
@@ -57,7 +57,7 @@ def noise_sentence(comparisons: Sequence[Comparison]) -> str:
 
 def chance_sentence(nulls: Sequence[NullScore]) -> str:
     """How many of the nulls that know nothing of the story pass for decoding at p < .05; "" without any."""
-    rows = [row for row in nulls if row.system in MUST_FAIL and row.metric in (LATENT, TEXT) and row.p == row.p]
+    rows = [row for row in nulls if row.system in MUST_FAIL and row.metric in IDENTIFIED and row.p == row.p]
     if not rows:
         return ""
     passed = [row for row in rows if beyond_null(row)]

@@ -20,6 +20,7 @@ from ..datasets.whole_file import whole_file
 from ..page_figure import saved
 from . import semantic
 from .across_people import WAYS, AcrossPeople, Way
+from .decoders import load_decoder
 from .encoding_bands import content_bands, rate_band
 from .encoding_features import EncodingFeatures
 from .encoding_model import EncodingModel
@@ -31,7 +32,7 @@ from .protocol import METRICS, Protocol, basis_of, gains, table
 from .run_folder import RunFolder
 from .scoring import prepared, write_table
 from .split_audit_verbs import audit_evaluation
-from .trained import Split, TrainedModel
+from .trained import Split
 from .word_vectors import WordVectors
 
 FOLDER = "protocol"
@@ -54,7 +55,7 @@ def evaluate_protocol(
     or below `training_root`. Raises `MissingData` where there is none of either, `Leak` where the split leaks.
     """
     run = RunFolder.existing(str(run_dir))
-    model = TrainedModel.load(run.path)
+    model = load_decoder(run.path)
     used = used_stories(model)
     training = sorted(model.split.trained_stories())
     runs = recordings(model.split, training_root or root, lambda story: story in training)
@@ -64,10 +65,10 @@ def evaluate_protocol(
     console.print(f"scored: {', '.join(scored)}", markup=False, highlight=False, soft_wrap=True)
     repetition_time = next(iter(runs.values())).repetition_time
     states = sentence_model(console)
-    encoding = encoding_model(model.features.vectors, model.window.rows(repetition_time), states)
+    encoding = encoding_model(model.vectors, model.window.rows(repetition_time), states)
     people = AcrossPeople(runs, training, scored, encoding)
     folder = run.path / FOLDER
-    vectors = hashlib.sha256(model.features.vectors.table.tobytes()).hexdigest()
+    vectors = hashlib.sha256(model.vectors.table.tobytes()).hexdigest()
     work = KeptScores(folder / "kept", basis_of(people, f"{vectors} {states}"))
     ways = with_no_minutes(ways, minutes, people, console)
     return write(Protocol(people, ways, minutes, draws, work), folder, console)

@@ -14,40 +14,41 @@ from torch import Tensor
 from ..datasets.errors import BrokenData, WrongArgument
 from ..datasets.study import Run
 from .agreement import Agreement, Vocabulary
+from .brain_reading import BrainReader, Reading
 from .network import SAME_TIME
 from .search import Search, expected_lengths, write, write_alone
 from .text_features import similarity
-from .trained import TrainedModel
+from .trained import Split, TrainedModel
 from .unfold import Unfold
 from .window_batches import WindowSet
+from .word_vectors import WordVectors
 
 TENSORS = ("latent", "counts", "embedding")
 
 
 @dataclass(frozen=True, eq=False)
-class Reading:
-    """The non-overlapping windows of one run.
+class LatentReading(Reading):
+    """`latent` (window time feature) is the posterior mean; `embedding` (window time feature) that of the true text."""
 
-    `latent` (window time feature) is the posterior mean; `counts` (window time 2) are the expected words and
-    characters; `embedding` (window time feature) is that of the true text; `true` holds the folded true texts.
-    """
-
-    run: Run
-    starts: tuple[int, ...]
-    rows: int
     latent: Float[Tensor, "window time feature"]
-    counts: Float[Tensor, "window time 2"]
     embedding: Float[Tensor, "window time feature"]
-    true_counts: Float[np.ndarray, "window time 2"]
-    true: list[str]
 
     def similarity(self) -> Float64[np.ndarray, "window window"]:
         """Of each window's latent to each window's true text."""
         return similarity(self.latent, self.embedding).double().numpy()
 
-    def onsets(self) -> list[float]:
-        """s on the run's clock."""
-        return [start * self.run.repetition_time for start in self.starts]
+    @property
+    def n_rows(self) -> int:
+        """Rows that have a latent."""
+        return self.latent.shape[0] * self.latent.shape[1]
+
+    def shifted(self, shifts: Sequence[int], kept: Sequence[int]) -> Float64[np.ndarray, "shift window window"]:
+        """`similarity` of the `kept` windows once the latents were moved in a circle by so many rows."""
+        rows = self.latent.flatten(0, 1)
+        places = (torch.arange(len(rows)) + torch.tensor(list(shifts))[:, None]) % len(rows)
+        moved = rows[places].view(len(shifts), *self.latent.shape)[:, list(kept)]
+        pairs = similarity(moved.flatten(0, 1), self.embedding[list(kept)]).double().numpy()
+        return np.asarray(pairs.reshape(len(shifts), len(kept), len(kept)))
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Everything but the run, as arrays (see `of`)."""
@@ -56,7 +57,7 @@ class Reading:
         return {**tensors, **places, "true_counts": self.true_counts, "true": np.array(self.true, np.str_)}
 
     @classmethod
-    def of(cls, run: Run, arrays: Mapping[str, np.ndarray]) -> Reading:
+    def of(cls, run: Run, arrays: Mapping[str, np.ndarray]) -> LatentReading:
         """The reading of a run from what `arrays` gave."""
         return cls(
             run=run,
@@ -68,7 +69,7 @@ class Reading:
         )
 
 
-class Reader:
+class Reader(BrainReader):
     """Reads recordings with a trained model.
 
     Parameters
@@ -79,12 +80,23 @@ class Reader:
         Windows encoded at once.
     """
 
+    identified_by = "latent"
+    reading = LatentReading
+
     def __init__(self, model: TrainedModel, batch: int = 64) -> None:
         self.model, self.batch = model, batch
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
         return Vocabulary(self.model.features, self.model.characters)
+
+    @property
+    def split(self) -> Split:
+        return self.model.split
+
+    @property
+    def vectors(self) -> WordVectors:
+        return self.model.vectors
 
     def accepts(self, run: Run) -> None:
         """Raise the one clear error when the model cannot read the recording."""
@@ -128,7 +140,7 @@ class Reader:
             )
 
     @torch.no_grad()
-    def read(self, run: Run) -> Reading:
+    def read(self, run: Run) -> LatentReading:
         """Encode all windows of a run; raises `BrokenData` or `WrongArgument` when the model cannot."""
         self.accepts(run)
         model, network = self.model, self.model.network
@@ -140,7 +152,7 @@ class Reader:
         ]
         latents = [self._latent(batch.responses, batch.subject, batch.mask, unfold) for batch in batches]
         latent = torch.cat(latents)
-        return Reading(
+        return LatentReading(
             run=run,
             starts=tuple(starts),
             rows=windows.rows,
@@ -159,9 +171,10 @@ class Reader:
             responses = torch.nn.functional.pad(responses, (0, facts.n_channels - responses.shape[-1]))
         return self.model.network.posterior(responses, subject).mean
 
-    def write(self, reading: Reading, search: Search) -> list[str]:
-        """The text of every window, from its latent only."""
-        return self.write_latents(reading.latent, reading.counts, search)
+    def write_all(self, readings: Sequence[Reading], search: Search) -> list[str]:
+        """All windows of the readings in common batches."""
+        latents = [one.latent for one in readings if isinstance(one, LatentReading)]
+        return self.write_latents(torch.cat(latents), torch.cat([one.counts for one in readings]), search)
 
     @torch.no_grad()
     def write_latents(
@@ -173,21 +186,8 @@ class Reader:
         judge = Agreement(memory, network.text, model.features, self.vocabulary, model.characters.space)
         return write(network.decoder, model.characters, expected_lengths(counts), memory, search, judge)
 
-    def write_alone(self, reading: Reading, search: Search) -> list[str]:
-        """The language model alone, as long as the text-rate model says."""
-        return self.write_as_long(reading.counts, search)
-
     @torch.no_grad()
-    def write_as_long(self, counts: Float[Tensor, "window time 2"], search: Search) -> list[str]:
-        """The language model alone, as long as these text rates say."""
+    def write_as_long(self, readings: Sequence[Reading], search: Search) -> list[str]:
+        """As long as the text rates of these readings say."""
+        counts = torch.cat([reading.counts for reading in readings])
         return write_alone(self.model.network.decoder, self.model.characters, expected_lengths(counts), search)
-
-    def text_similarity(self, decoded: Sequence[str], true: Sequence[str]) -> Float64[np.ndarray, "window window"]:
-        """Cosine of the summed word vectors of decoded and true texts, each side centred over the story.
-
-        Only words count here: when they were said is not known to a decoded text.
-        """
-        sides = [np.stack([self.model.features.vectors.text(text) for text in texts]) for texts in (decoded, true)]
-        flat = [side - side.mean(axis=0) for side in sides]
-        unit = [side / np.maximum(np.linalg.norm(side, axis=1, keepdims=True), 1e-8) for side in flat]
-        return np.asarray(unit[0] @ unit[1].T, dtype=np.float64)

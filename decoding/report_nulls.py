@@ -15,7 +15,16 @@ from .report_labels import direction, label
 from .report_tables import comparison_table, in_order
 from .results import ALONE, DECODER
 
-SHOWN = ("latent_top1", "latent_rate_matched_top1", "text_top1", "text_rate_matched_top1", "cer", "semantic")
+SHOWN = (
+    "latent_top1",
+    "latent_rate_matched_top1",
+    "likelihood_top1",
+    "likelihood_rate_matched_top1",
+    "text_top1",
+    "text_rate_matched_top1",
+    "cer",
+    "semantic",
+)
 SHORT = {
     ALONE: "language model",
     ALONE_AS_NOISE: "l. m. as noise",

@@ -18,6 +18,7 @@ ALPHA = 0.05
 CLOSENESS = ("cer", "wer", "bleu1", "meteor", "semantic")
 QUESTIONS = {
     "latent_top1": "the latent picked the right window",
+    "likelihood_top1": "the likelihood picked the right window",
     "text_top1": "the written text picked the right window",
 }
 MATCHED = f"Among itself and the {N_DISTRACTORS} windows nearest to it in word count"
@@ -91,6 +92,10 @@ def _of_quadrant(quadrant: str, pooled: Sequence[Score], comparisons: Sequence[C
             rows, "latent_top1", "From the latent, the right window ranked first among its story's windows"
         ),
         _identification(rows, "latent_rate_matched_top1", f"{MATCHED}, the latent ranked it first"),
+        _identification(
+            rows, "likelihood_top1", "By the likelihood, the right window ranked first among its story's windows"
+        ),
+        _identification(rows, "likelihood_rate_matched_top1", f"{MATCHED}, the likelihood ranked it first"),
         _identification(rows, "text_top1", "From the written text, it ranked first"),
         _identification(rows, "text_rate_matched_top1", f"{MATCHED}, the written text ranked it first"),
         _closeness(rows),

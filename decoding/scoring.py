@@ -17,15 +17,16 @@ from ..datasets.prepare import prepare
 from ..datasets.study import Run, Study, open_study
 from ..datasets.whole_file import whole_file
 from .comparisons import comparisons
+from .decoders import Decoder, reader_of
 from .evaluation import Evaluation, ScoredStory
 from .kept_scores import KeptScores
 from .null_battery import Battery
 from .null_table import null_rows
-from .reading import Reader
 from .results import ALONE, DECODER, FREQUENT, RIDGE, Row, rows_of_story, rows_pooled, write_rows
 from .ridge import FittedRidge, Ridge
 from .run_folder import RunFolder
 from .search import Search
+from .text_features import TextFeatures
 from .trained import TrainedModel
 
 
@@ -37,7 +38,7 @@ def prepared(study: Study, recordings: Sequence[tuple[str, str, str]]) -> list[R
     return [run for run in runs if (run.subject, run.story, run.session) in chosen]
 
 
-def scorable(runs: Sequence[Run], model: TrainedModel, console: Console) -> list[Run]:
+def scorable(runs: Sequence[Run], model: Decoder, console: Console) -> list[Run]:
     """The runs that have words and a window; the others are passed over by name.
 
     Raises `BrokenData` when none is left.
@@ -79,7 +80,7 @@ def rows_of(scored: Sequence[ScoredStory], system: str) -> list[Row]:
     return [row for one in scores for row in rows_of_story(one)] + rows_pooled(scores)
 
 
-def baselines_of_training(model: TrainedModel, root: str | Path) -> tuple[dict[str, FittedRidge], list[str], list[str]]:
+def baselines_of_training(model: Decoder, root: str | Path) -> tuple[dict[str, FittedRidge], list[str], list[str]]:
     """A ridge per person and the training texts, from the training runs, and notes on what could not be had."""
     try:
         study = open_study(model.split.study, root, model.split.options)
@@ -90,13 +91,18 @@ def baselines_of_training(model: TrainedModel, root: str | Path) -> tuple[dict[s
         return {}, [], [f"Baselines from training data (ridge, most frequent words) are left out: {error}"]
     people = {run.subject for run in runs}
     wide = max(run.responses.n_channels for run in runs)
-    ridge, notes = Ridge(model.features), []
+    ridge, notes = Ridge(features_of(model, runs)), []
     if wide > ridge.max_channels:
         notes.append(f"The ridge is left out: {wide} channels are more than its {ridge.max_channels}.")
         people = set()
     fitted = {person: ridge.fit([run for run in runs if run.subject == person]) for person in sorted(people)}
     texts = {run.story: " ".join(word.text for word in run.words) for run in runs}
     return fitted, [texts[story] for story in sorted(texts)], notes
+
+
+def features_of(model: Decoder, training: Sequence[Run]) -> TextFeatures:
+    """Text features of the run, standardised by its training recordings."""
+    return model.features if isinstance(model, TrainedModel) else TextFeatures(model.vectors).fit(list(training))
 
 
 def write_scores(run: RunFolder, scored: Sequence[ScoredStory], notes: Sequence[str]) -> list[Row]:
@@ -154,7 +160,7 @@ def _write_similarities(path: Path, scored: Sequence[ScoredStory]) -> None:
 
 def evaluate_run(
     run: RunFolder,
-    model: TrainedModel,
+    model: Decoder,
     root: str | Path,
     runs: Sequence[Run],
     search: Search,
@@ -165,7 +171,7 @@ def evaluate_run(
     """Score recordings with a run's model beside all baselines and the battery's nulls; write all into its folder."""
     ridges, texts, missing = baselines_of_training(model, root)
     work, chosen = KeptScores.of_run(run.path, search), battery or Battery()
-    evaluation = Evaluation(Reader(model), search, semantic_model, ridges, texts, chosen, work)
+    evaluation = Evaluation(reader_of(model), search, semantic_model, ridges, texts, chosen, work)
     scored = score(evaluation, runs)
     said = [f"{metric} is left out: {reason}" for metric, reason in evaluation.absent().items()]
     rows = write_scores(run, scored, [*notes, *missing, *said, *left_out(chosen, scored)])

@@ -175,14 +175,14 @@ def read(study: Study, pairs: Sequence[tuple[str, str]]) -> list[Run]:
 
 
 def _data_arguments(folder: Path) -> dict[str, Any]:
-    """`data.init_args` of a run's config; empty without one."""
+    """`data.init_args` of a run's config, or its `data`; empty without one."""
     path = folder / "config.yaml"
     if not path.is_file():
         return {}
     try:
         config = yaml.safe_load(path.read_text(encoding="utf-8"))
-        arguments: dict[str, Any] = config["data"]["init_args"] or {}
-    except (yaml.YAMLError, KeyError, TypeError, UnicodeDecodeError):
+        arguments: dict[str, Any] = config["data"].get("init_args", config["data"]) or {}
+    except (yaml.YAMLError, KeyError, TypeError, AttributeError, UnicodeDecodeError):
         return {}
     return arguments
 

@@ -15,12 +15,13 @@ from ..datasets.errors import MissingData
 from ..datasets.prepare import prepare
 from ..datasets.study import Run, open_study
 from ..datasets.windows import WindowShape
+from .decoders import Decoder
 from .run_folder import RunFolder
 from .split_audit import audit
 from .split_audit_evidence import Evidence, Folder, PreTraining, numbers_of
 from .split_audit_manifest import FILE, manifest_of
 from .split_audit_table import print_audit
-from .trained import Split, TrainedModel
+from .trained import Split
 
 
 def audit_split(run_dir: Path, root: Path | None, console: Console, semantic_model: str = "minilm") -> Path:
@@ -51,7 +52,7 @@ def audit_split(run_dir: Path, root: Path | None, console: Console, semantic_mod
 
 def audit_evaluation(
     run: RunFolder,
-    model: TrainedModel,
+    model: Decoder,
     scored: Sequence[Run],
     root: Path,
     out: Path | None,
@@ -69,7 +70,7 @@ def audit_fit(
     split: Split,
     window: WindowShape,
     recordings: tuple[Sequence[Run], Sequence[Run], Sequence[Run]],
-    language_model: Path,
+    language: PreTraining,
     console: Console,
 ) -> dict[str, Any]:
     """Before the first step: raises `Leak`; returns the manifest, which travels in checkpoint and model.
@@ -84,7 +85,7 @@ def audit_fit(
         watched,
         scored,
         named=split.test,
-        language=PreTraining.of(language_model),
+        language=language,
         semantic_model=None,
     )
     return _conclude(evidence, run.path / FILE, "fit", console)[1]

@@ -19,6 +19,7 @@ from ..datasets.windows import WindowShape
 from .language_model import LanguageModel
 from .network import SAME_TIME, BrainToTextNetwork, DataFacts
 from .run_folder import RunFolder
+from .split_audit_evidence import PreTraining
 from .split_audit_scopes import recorded
 from .split_audit_verbs import audit_fit
 from .text_features import TextFeatures
@@ -132,8 +133,8 @@ class StoryWindows(LightningDataModule):
         scored = [study.run(s, t, study.sessions(s, t)[0]) for t, s in heard.items()]
         watched = [found for found in self.watched.runs if found.story in self.validation]
         recordings, console = (self.train.runs, watched, scored), Console(stderr=True)
-        model = Path(self.language_model_path)
-        self.manifest = audit_fit(run, self.split, self.window, recordings, model, console)
+        read = PreTraining.of(Path(self.language_model_path))
+        self.manifest = audit_fit(run, self.split, self.window, recordings, read, console)
 
     def trained(self, network: BrainToTextNetwork) -> TrainedModel:
         """The network with all that is needed to decode."""

@@ -67,6 +67,21 @@ class TrainedModel:
     language_stories: tuple[str, ...] = ()
     notes: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """People whom it was trained on."""
+        return self.network.facts.subjects
+
+    @property
+    def carries_over(self) -> bool:
+        """Whether it reads people whom it was not trained on: those whose voxels lie on its grid."""
+        return self.network.facts.grid is not None
+
+    @property
+    def vectors(self) -> WordVectors:
+        """Word vectors, by which texts are compared."""
+        return self.features.vectors
+
     def save(self, folder: Path) -> None:
         """Write both files atomically."""
         tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}

@@ -9,10 +9,10 @@ import numpy as np
 from jaxtyping import Float, Float64
 
 from . import semantic
+from .brain_reading import BrainReader
 from .characters import mostly_unspaced
 from .identification import candidate_scores
 from .metrics import bleu1_pairs, cer_pairs, inapplicable, meteor_pairs, meteor_unavailable, wer_pairs
-from .reading import Reader
 
 Stack = Float64[np.ndarray, "_draw window window"]  # draws come in groups of any size
 
@@ -35,15 +35,15 @@ class WindowScores:
         Name or path of a sentence-embedding model; not used where it is not at hand.
     """
 
-    reader: Reader
+    reader: BrainReader
     true: Sequence[str]
     counts: Float[np.ndarray, " window"]
     semantic_model: str = semantic.MINILM
 
     def of_latents(self, similarity: Float64[np.ndarray, "draw window window"]) -> dict[str, Stack]:
-        """Identification by the similarity of latents (row) and texts."""
+        """Identification by the similarity of latents (row) and texts, or by the likelihood of these."""
         flat = similarity.reshape(-1, len(self.true))
-        return self._stacked(candidate_scores(flat, "latent", self.counts))
+        return self._stacked(candidate_scores(flat, self.reader.identified_by, self.counts))
 
     def of_texts(self, decoded: Sequence[Sequence[str]]) -> dict[str, Stack]:
         """Identification by the text, and closeness to it; `decoded` holds the texts of each draw."""

@@ -1,17 +1,18 @@
 """Writes the words of a window: a language model proposes, the likelihood of the responses ranks.
 
 After Tang et al. 2023, with two differences. All hypotheses and proposals are scored at once. And because features of
-rows are sums over words and the model is linear, a word adds to the expected responses what it would add anywhere: a
-step costs the same however much is already written. That needs sources that look at one word at a time (word vectors,
-rate, counts); the states of a language model do not qualify. How many words each row has is given, from a text-rate
-model; no true text is seen.
+rows are sums over words and the model is linear, a word adds to the expected responses what it would add anywhere:
+with r what is missed so far, e what the word adds and P the precision of the noise, its log likelihood ratio is
+e'Pr - e'Pe/2. A step costs the same however much is already written. That needs sources that look at one word at a
+time (word vectors, rate, counts); the states of a language model do not qualify. How many words each row has is
+given, from a model of the speech rate; no true text is seen.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int
@@ -19,15 +20,12 @@ from jaxtyping import Float32, Float64, Int
 from ..datasets.errors import WrongArgument
 from .encoding_features import RateSource, VectorSource, WordCount
 from .encoding_model import FittedEncodingModel
+from .word_ngrams import Proposer
 
 CONTEXT_FREE = (WordCount, RateSource, VectorSource)
+WORDS_AT_ONCE = 1_000
 
-
-@runtime_checkable
-class Proposer(Protocol):
-    """Language model: the likeliest next words of every text and their log probabilities, in nats."""
-
-    def __call__(self, texts: Sequence[Sequence[str]], k: int) -> tuple[list[list[str]], list[list[float]]]: ...
+Missed = Float32[np.ndarray, "text span component"]  # responses less what a text lets expect, noise independent
 
 
 @dataclass(frozen=True)
@@ -40,100 +38,130 @@ class WordBeam:
         Texts that are kept, and next words that are proposed for each.
     evidence
         Nats of the score per nat of likelihood ratio; 0 writes the language model alone.
+    memory
+        Share of the noise's correlation between rows that is believed, 0 to 1.
     """
 
     hypotheses: int = 50
-    proposals: int = 20
+    proposals: int = 100
     evidence: float = 1.0
+    memory: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.hypotheses < 1 or self.proposals < 1 or self.evidence < 0:
+        if self.hypotheses < 1 or self.proposals < 1 or self.evidence < 0 or not 0 <= self.memory <= 1:
             raise WrongArgument(
-                f"hypotheses {self.hypotheses}, proposals {self.proposals}, evidence {self.evidence}",
+                f"hypotheses {self.hypotheses}, proposals {self.proposals}, evidence {self.evidence}, "
+                f"memory {self.memory}",
                 "word beam",
-                "Give at least one of each, and no negative evidence.",
+                "Give at least one of each, no negative evidence, and a memory from 0 to 1.",
             )
 
-    def write(
+
+@dataclass(frozen=True, eq=False)
+class WordWriter:
+    """A beam over one person's encoding model and a language model; raises `WrongArgument` for bands with context."""
+
+    model: FittedEncodingModel
+    proposer: Proposer
+    beam: WordBeam
+
+    def __post_init__(self) -> None:
+        needy = [type(b.source).__name__ for b in self.model.features.bands if not isinstance(b.source, CONTEXT_FREE)]
+        if needy:
+            raise WrongArgument(f"{', '.join(needy)} needs context", "word beam", "Fit word vectors and rate alone.")
+
+    def window(
         self,
-        model: FittedEncodingModel,
-        proposer: Proposer,
         observed: Float32[np.ndarray, "span channel"],
         counts: Int[np.ndarray, " row"],
-        before: Sequence[str] = (),
-    ) -> list[str]:
-        """The words of one window, `counts` of them in each row.
+        before: Sequence[int] = (),
+        expected: Float32[np.ndarray, "span channel"] | None = None,
+    ) -> list[int]:
+        """The words of one window by their numbers in the proposer's vocabulary, `counts` of them in each row.
 
-        `before` are words that were written earlier: they tell the language model where it is.
-        Raises `WrongArgument` for a model whose features need context, or counts for other rows than a window's.
+        `before` are words that were written earlier: they tell the language model where it is; `expected` are the
+        responses to them that reach into the window. Raises `WrongArgument` for counts of other rows than a window's.
         """
-        effects = _Effects(model)
-        if len(counts) != model.layout.rows:
-            raise WrongArgument(f"{len(counts)} counts", "word beam", f"Give one for each of {model.layout.rows} rows.")
-        texts: list[list[str]] = [[]]
-        language, missed = np.zeros(1), model.noise.whiten(observed[None].astype(np.float64))
+        if len(counts) != self.model.layout.rows:
+            raise WrongArgument(
+                f"{len(counts)} counts", "word beam", f"Give one for each of {self.model.layout.rows} rows."
+            )
+        left = observed if expected is None else observed - expected
+        texts, score = np.zeros((1, 0), np.int64), np.zeros(1)
+        missed: Missed = (left @ self.model.noise.basis).astype(np.float32)[None]
         for row, count in enumerate(counts.tolist()):
-            missed = missed - effects.silence(row)
+            reached = self._reached(row)
+            missed = missed.copy()
+            missed[:, reached] -= self._silence[: reached.stop - reached.start]
             for _ in range(count):
-                texts, language, missed = self._step(effects, proposer, row, texts, language, missed, before)
-        return texts[int(self._score(language, missed).argmax())]
+                texts, score, missed = self._step(row, texts, score, missed, list(before))
+        return [int(word) for word in texts[int(score.argmax())]]
 
     def _step(
         self,
-        effects: _Effects,
-        proposer: Proposer,
         row: int,
-        texts: list[list[str]],
-        language: Float64[np.ndarray, " hypothesis"],
-        missed: Float64[np.ndarray, "hypothesis whitened"],
-        before: Sequence[str],
-    ) -> tuple[list[list[str]], Float64[np.ndarray, " kept"], Float64[np.ndarray, "kept whitened"]]:
-        words, chances = proposer([[*before, *text] for text in texts], self.proposals)
-        parent = np.repeat(np.arange(len(texts)), [len(proposed) for proposed in words])
-        flat = [word for proposed in words for word in proposed]
-        gained = language[parent] + np.array([chance for proposed in chances for chance in proposed])
-        left = missed[parent] - effects.words(row, flat)
-        best = np.argsort(-self._score(gained, left), kind="stable")[: self.hypotheses]
-        return [[*texts[parent[i]], flat[i]] for i in best], gained[best], left[best]
+        texts: Int[np.ndarray, "text word"],
+        score: Float64[np.ndarray, " text"],
+        missed: Missed,
+        before: list[int],
+    ) -> tuple[
+        Int[np.ndarray, "kept _longer"], Float64[np.ndarray, " kept"], Float32[np.ndarray, "kept span component"]
+    ]:
+        reached = self._reached(row)
+        words, odds = self.proposer([[*before, *text] for text in texts.tolist()], self.beam.proposals)
+        effect = self._effects[words][:, :, : reached.stop - reached.start]
+        pull = np.einsum("crs,tsc->trc", self._precision[:, reached], missed, optimize=True)
+        ratio = np.einsum("tpdc,tdc->tp", effect, pull, optimize=True) - self._costs[row][words]
+        total = (score[:, None] + odds + self.beam.evidence * ratio).ravel()
+        best = np.argsort(-total, kind="stable")[: self.beam.hypotheses]
+        text, proposal = best // words.shape[1], best % words.shape[1]
+        kept = missed[text]
+        kept[:, reached] -= effect[text, proposal]
+        return np.concatenate([texts[text], words[text, proposal][:, None]], axis=1), total[best], kept
 
-    def _score(
-        self, language: Float64[np.ndarray, " text"], missed: Float64[np.ndarray, "text whitened"]
-    ) -> Float64[np.ndarray, " text"]:
-        """log p(text) + evidence * log p(responses | text), but for a constant."""
-        return np.asarray(language - 0.5 * self.evidence * (missed**2).sum(axis=1))
+    def _reached(self, row: int) -> slice:
+        """Rows of responses that words of this row drive, as far as the window's span goes."""
+        first = row + self.model.layout.delays[0]
+        return slice(first, min(first + len(self.model.layout.delays), self.model.layout.span))
 
+    @cached_property
+    def _by_delay(self) -> Float32[np.ndarray, "delay feature component"]:
+        """Weights from features to independent components; delays have to follow each other without a gap."""
+        delays = self.model.layout.delays
+        if delays != tuple(range(delays[0], delays[0] + len(delays))):
+            raise WrongArgument(f"delays {delays}", "word beam", "Fit with delays that follow each other.")
+        weights = self.model.weights.reshape(len(delays), self.model.features.n_features, -1)
+        return np.asarray(weights @ self.model.noise.basis, np.float32)
 
-class _Effects:
-    """What silence and words in a row of a window add to its whitened expected responses."""
+    @cached_property
+    def _silence(self) -> Float32[np.ndarray, "delay component"]:
+        """What knowing that a row holds no word adds, in place of knowing nothing about it."""
+        return np.asarray(self._nothing @ self._by_delay, np.float32)
 
-    def __init__(self, model: FittedEncodingModel) -> None:
-        self.model = model
-        needy = [type(b.source).__name__ for b in model.features.bands if not isinstance(b.source, CONTEXT_FREE)]
-        if needy:
-            raise WrongArgument(f"{', '.join(needy)} needs context", "word beam", "Fit word vectors and rate alone.")
-        self.nothing = -model.features.mean / model.features.scale
-        self._known: dict[tuple[int, str], np.ndarray] = {}
+    @cached_property
+    def _nothing(self) -> Float32[np.ndarray, " feature"]:
+        return np.asarray(-self.model.features.mean / self.model.features.scale, np.float32)
 
-    def silence(self, row: int) -> Float64[np.ndarray, " whitened"]:
-        """Of knowing that the row holds no word, in place of knowing nothing about it."""
-        return np.asarray(self._whitened(row, self.nothing[None])[0])
+    @cached_property
+    def _effects(self) -> Float32[np.ndarray, "word delay component"]:
+        """What each word of the vocabulary adds."""
+        features = self.model.features([[word] for word in self.proposer.vocabulary]) - self._nothing
+        return np.ascontiguousarray(np.moveaxis(features @ self._by_delay, 0, 1))
 
-    def words(self, row: int, words: Sequence[str]) -> Float64[np.ndarray, "word whitened"]:
-        """Of each word. A word's effect in a row is worked out once."""
-        new = sorted({word for word in words if (row, word) not in self._known})
-        if new:
-            features = self.model.features([[word] for word in new]) - self.nothing
-            for word, effect in zip(new, self._whitened(row, features), strict=True):
-                self._known[row, word] = effect
-        return np.stack([self._known[row, word] for word in words])
+    @cached_property
+    def _precision(self) -> Float32[np.ndarray, "component span span"]:
+        return np.linalg.inv(self.model.noise.with_memory(self.beam.memory).rows).astype(np.float32)
 
-    def _whitened(
-        self, row: int, features: Float32[np.ndarray, "word feature"]
-    ) -> Float64[np.ndarray, "word whitened"]:
-        layout, weights = self.model.layout, self.model.weights
-        by_delay = weights.reshape(len(layout.delays), features.shape[1], -1)
-        expected = np.zeros((len(features), layout.span, by_delay.shape[2]))
-        for delay, part in zip(layout.delays, by_delay, strict=True):
-            if row + delay < layout.span:
-                expected[:, row + delay] += features @ part
-        return self.model.noise.whiten(expected)
+    @cached_property
+    def _costs(self) -> Float32[np.ndarray, "row word"]:
+        """e'Pe/2 of each word in each row of a window."""
+        found = np.zeros((self.model.layout.rows, len(self._effects)), np.float32)
+        for row in range(len(found)):
+            reached = self._reached(row)
+            precision = self._precision[:, reached, reached]
+            for first in range(0, len(self._effects), WORDS_AT_ONCE):
+                part = slice(first, first + WORDS_AT_ONCE)
+                effect = self._effects[part, : reached.stop - reached.start]
+                pulled = np.einsum("crs,wsc->wrc", precision, effect, optimize=True)
+                found[row, part] = np.einsum("wrc,wrc->w", pulled, effect) / 2
+        return found

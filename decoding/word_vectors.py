@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import scipy.sparse as sp
-from jaxtyping import Float, Float32, Int
+from jaxtyping import Float, Float32, Float64, Int
 from sklearn.utils.extmath import randomized_svd
 
 UNKNOWN = -1
@@ -77,6 +77,19 @@ class WordVectors:
         weight = rarity / (rarity + share)
         table = weight[:, None] * (vectors - share @ vectors)
         return cls(vocabulary, table.astype(np.float32))
+
+
+def text_similarity(
+    vectors: WordVectors, decoded: Sequence[str], true: Sequence[str]
+) -> Float64[np.ndarray, "decoded true"]:
+    """Cosine of the summed word vectors of decoded and true texts, each side centred over the story.
+
+    Only words count here: when they were said is not known to a decoded text.
+    """
+    sides = [np.stack([vectors.text(text) for text in texts]) for texts in (decoded, true)]
+    flat = [side - side.mean(axis=0) for side in sides]
+    unit = [side / np.maximum(np.linalg.norm(side, axis=1, keepdims=True), 1e-8) for side in flat]
+    return np.asarray(unit[0] @ unit[1].T, dtype=np.float64)
 
 
 def _cooccurrences(ids: Int[np.ndarray, " token"], n_words: int, reach: int) -> sp.csr_matrix:

@@ -332,11 +332,11 @@ def test_the_table_names_checks_and_rows(clean):
 def test_a_fit_is_refused_before_it_begins_and_leaves_its_manifest(clean, tmp_path):
     run, quiet = RunFolder(tmp_path / "run"), Console(file=io.StringIO())
     parts = (clean.training, clean.watched, clean.scored)
-    manifest = audit_fit(run, clean.split, clean.window, parts, clean.language.folder, quiet)
+    manifest = audit_fit(run, clean.split, clean.window, parts, clean.language, quiet)
     assert json.loads((run.path / "split_audit.json").read_text()) == manifest
     leaking = copied_window(clean)
     with pytest.raises(Leak, match="duplicate text"):
-        audit_fit(run, clean.split, clean.window, (*parts[:2], leaking.scored), clean.language.folder, quiet)
+        audit_fit(run, clean.split, clean.window, (*parts[:2], leaking.scored), clean.language, quiet)
     assert not json.loads((run.path / "split_audit.json").read_text())["clean"]
 
 

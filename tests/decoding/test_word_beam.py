@@ -11,16 +11,21 @@ from plasticode.decoding.encoding_features import Band, EncodingFeatures, Vector
 from plasticode.decoding.encoding_model import EncodingModel
 from plasticode.decoding.encoding_windows import Layout
 from plasticode.decoding.likelihood import log_likelihood
-from plasticode.decoding.word_beam import WordBeam, _Effects
+from plasticode.decoding.word_beam import WordBeam, WordWriter
 
 LAYOUT = Layout(delays=(1, 2), rows=3, reach=1)
 FEW = ("a", "cab", "dead")
 COUNTS = np.array([1, 0, 2])
 
 
-def odds(texts, k):
+class Odds:
     """The first words of the list are likelier, whatever came before."""
-    return [list(FEW)[:k] for _ in texts], [[-0.5, -1.0, -1.5][:k] for _ in texts]
+
+    vocabulary = FEW
+
+    def __call__(self, texts, k):
+        odds = np.array([-0.5, -1.0, -1.5], np.float32)[:k]
+        return np.tile(np.arange(3)[:k], (len(texts), 1)), np.tile(odds, (len(texts), 1))
 
 
 def planted(tiny, story, noise=0.3):
@@ -39,33 +44,29 @@ def model(tiny):
     return EncodingModel(EncodingFeatures(bands), LAYOUT, penalties=(0.1,)).fit([planted(tiny, s) for s in "abcdef"])
 
 
+def writes(model, beam, observed, **more):
+    return [FEW[word] for word in WordWriter(model, Odds(), beam).window(observed, COUNTS, **more)]
+
+
 def laid_out(words):
     return [[words[0]], [], [words[1], words[2]]]
 
 
-def test_effects_of_words_add_up_to_what_the_model_expects(model):
-    effects, words = _Effects(model), ("cab", "a", "dead")
-    total = sum(effects.silence(row) for row in range(3))
-    for row, word in ((0, words[0]), (2, words[1]), (2, words[2])):
-        total = total + effects.words(row, [word])[0]
-    expected = model.noise.whiten(model.expected_alone([laid_out(words)]).astype(np.float64))[0]
-    np.testing.assert_allclose(total, expected, atol=1e-4)
-
-
-def test_a_wide_beam_finds_the_best_of_all_texts(model):
+@pytest.mark.parametrize("memory", [0.0, 0.5, 1.0])
+def test_a_wide_beam_finds_the_best_of_all_texts(model, memory):
     observed = np.random.default_rng(3).normal(size=(4, 12)).astype(np.float32)
-    texts = list(itertools.product(FEW, repeat=3))
-    likelihood = log_likelihood(observed[None], model.expected_alone([laid_out(text) for text in texts]), model.noise)
+    texts, noise = list(itertools.product(FEW, repeat=3)), model.noise.with_memory(memory)
+    likelihood = log_likelihood(observed[None], model.expected_alone([laid_out(text) for text in texts]), noise)
     prior = [sum({"a": -0.5, "cab": -1.0, "dead": -1.5}[word] for word in text) for text in texts]
     best = texts[int((0.1 * likelihood[0] + prior).argmax())]
-    found = WordBeam(27, 3, 0.1).write(model, odds, observed, COUNTS)
+    found = writes(model, WordBeam(27, 3, 0.1, memory), observed)
     # Neither side looks at the order of words within a row.
     assert (found[0], sorted(found[1:])) == (best[0], sorted(best[1:]))
 
 
 def test_without_evidence_the_language_model_writes_alone(model):
     observed = np.random.default_rng(4).normal(size=(4, 12)).astype(np.float32)
-    assert WordBeam(5, 3, 0.0).write(model, odds, observed, COUNTS) == ["a", "a", "a"]
+    assert writes(model, WordBeam(5, 3, 0.0), observed) == ["a", "a", "a"]
 
 
 def test_planted_words_are_written(model):
@@ -74,37 +75,56 @@ def test_planted_words_are_written(model):
         words = rng.choice(FEW, 3).tolist()
         clean = model.expected_alone([laid_out(words)])[0]
         observed = (clean + 0.1 * rng.normal(size=clean.shape)).astype(np.float32)
-        found = WordBeam().write(model, odds, observed, COUNTS)
+        found = writes(model, WordBeam(), observed)
         right += found[0] == words[0] and sorted(found[1:]) == sorted(words[1:])
     assert right == 20
+
+
+def test_responses_to_words_before_the_window_are_taken_off(model):
+    words = ["dead", "a", "cab"]
+    clean, other = (
+        model.expected_alone([laid_out(words)])[0],
+        model.expected_alone([laid_out(["a", "dead", "dead"])])[0],
+    )
+    assert writes(model, WordBeam(), clean + other, expected=other) == writes(model, WordBeam(), clean)
 
 
 def test_the_language_model_is_told_what_was_written_before(model):
     told = []
 
-    def listening(texts, k):
-        told.extend(map(tuple, texts))
-        return odds(texts, k)
+    class Listening(Odds):
+        def __call__(self, texts, k):
+            told.extend(map(tuple, texts))
+            return super().__call__(texts, k)
 
-    WordBeam(1, 1).write(model, listening, np.zeros((4, 12), np.float32), COUNTS, before=["he", "had"])
-    assert told == [("he", "had"), ("he", "had", "a"), ("he", "had", "a", "a")]
-
-
-def test_what_cannot_be_written_is_refused(model):
-    observed = np.zeros((4, 12), np.float32)
-    with pytest.raises(WrongArgument, match=r"2 counts .*one for each of 3 rows"):
-        WordBeam().write(model, odds, observed, np.array([1, 1]))
-    with pytest.raises(WrongArgument, match=r"hypotheses 0, .*at least one of each"):
-        WordBeam(hypotheses=0)
-    needy = replace(model, features=EncodingFeatures([Band(Looks())]))
-    with pytest.raises(WrongArgument, match=r"Looks needs context .*word vectors and rate alone"):
-        WordBeam().write(needy, odds, observed, COUNTS)
+    WordWriter(model, Listening(), WordBeam(1, 1)).window(np.zeros((4, 12), np.float32), COUNTS, before=[2, 1])
+    assert told == [(2, 1), (2, 1, 0), (2, 1, 0, 0)]
 
 
-class Looks:
-    """A source that is not known to look at one word at a time."""
+def test_features_with_context_are_refused(model):
+    class States:
+        n_features = 1
 
-    n_features = 1
+        def __call__(self, rows):
+            return np.zeros((sum(map(len, rows)), 1), np.float32)
 
-    def __call__(self, rows):
-        return np.ones((sum(map(len, rows)), 1), np.float32)
+    with_states = replace(model, features=EncodingFeatures([Band(States())]))
+    with pytest.raises(WrongArgument, match="States needs context"):
+        WordWriter(with_states, Odds(), WordBeam())
+
+
+def test_delays_with_gaps_are_refused(model):
+    gaps = replace(model, layout=Layout(delays=(1, 3), rows=3, reach=1))
+    with pytest.raises(WrongArgument, match=r"delays \(1, 3\)"):
+        writes(gaps, WordBeam(), np.zeros((4, 12), np.float32))
+
+
+def test_counts_of_other_rows_are_refused(model):
+    with pytest.raises(WrongArgument, match="each of 3 rows"):
+        WordWriter(model, Odds(), WordBeam()).window(np.zeros((4, 12), np.float32), np.array([1, 2]))
+
+
+@pytest.mark.parametrize("wrong", [{"hypotheses": 0}, {"proposals": 0}, {"evidence": -1.0}, {"memory": 2.0}])
+def test_impossible_beams_are_refused(wrong):
+    with pytest.raises(WrongArgument, match="at least one of each"):
+        WordBeam(**wrong)

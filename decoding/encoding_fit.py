@@ -1,0 +1,194 @@
+"""`plasticode fit-encoding`: encoding models, speech rates and a word language model from training recordings.
+
+Minutes on two cores and no network to train; the run folder is then decoded, evaluated and audited like any other.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import yaml
+from jsonargparse import ArgumentError, ArgumentParser, set_parsing_settings
+from rich.console import Console
+from rich.progress import track
+
+from ..datasets.corpus import read_documents
+from ..datasets.errors import MissingData, WrongArgument
+from ..datasets.prepare import prepare
+from ..datasets.study import Run, Study, open_study
+from ..datasets.whole_file import write_text
+from ..datasets.windows import WindowShape
+from .characters import fold
+from .encoding_bands import content_bands, rate_band
+from .encoding_decoder import EncodingDecoder, Person
+from .encoding_features import EncodingFeatures, words_by_row
+from .encoding_model import EncodingModel
+from .encoding_windows import Layout
+from .network import SAME_TIME
+from .run_folder import RunFolder
+from .search import Search
+from .segmentation import Segmentation
+from .speech_rate import SpeechRate
+from .split_audit_evidence import PreTraining
+from .split_audit_scopes import recorded
+from .split_audit_verbs import audit_fit
+from .trained import Split
+from .word_beam import WordBeam
+from .word_ngrams import WordNgrams
+from .word_vectors import WordVectors
+
+
+@dataclass(frozen=True)
+class EncodingData:
+    """What is read.
+
+    Parameters
+    ----------
+    study, root, subjects, study_options
+        Where the recordings are, whose are fitted (all by default), and further parameters of the study's reader.
+    paths
+        Prose for word vectors and language model: .txt files, folders or tar archives.
+    validation_stories, test_stories
+        Held out by name: never fitted on and never read; of test stories the audit looks at the words.
+    window
+        Length of a window's text, s.
+    """
+
+    study: str
+    root: str
+    subjects: list[str] | None = None
+    study_options: dict[str, Any] = field(default_factory=dict)
+    paths: list[str] = field(default_factory=list)
+    validation_stories: list[str] = field(default_factory=list)
+    test_stories: list[str] = field(default_factory=list)
+    window: WindowShape = field(default_factory=WindowShape)
+
+
+@dataclass(frozen=True)
+class EncodingFit:
+    """Settings of `plasticode fit-encoding`: the data, how text is written, and the stories' weight beside prose."""
+
+    data: EncodingData
+    beam: WordBeam = field(default_factory=lambda: WordBeam(hypotheses=20, evidence=2.0))
+    story_share: float = 0.5
+
+
+def read_settings(arguments: Sequence[str]) -> EncodingFit:
+    """From `--config FILE` and `--key value`; raises `WrongArgument` for what does not fit."""
+    set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=["plasticode"])
+    parser = ArgumentParser(exit_on_error=False, prog="plasticode fit-encoding")
+    parser.add_argument("--config", action="config")
+    parser.add_class_arguments(EncodingFit, None)
+    try:
+        found = yaml.safe_load(parser.dump(parser.parse_args(list(arguments)), skip_unset=False))
+    except (ArgumentError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        remedy = "See `plasticode fit-encoding --help`."
+        raise WrongArgument(reason, "plasticode fit-encoding", remedy) from error
+    data = {**found["data"], "window": WindowShape(**found["data"]["window"])}
+    return EncodingFit(EncodingData(**data), WordBeam(**found["beam"]), found["story_share"])
+
+
+def fit_encoding(settings: EncodingFit, run: RunFolder, console: Console) -> EncodingDecoder:
+    """Fit and write the run folder; the split is audited first. Raises `Leak`, `MissingData`, `WrongArgument`."""
+    run.require_new()
+    data = settings.data
+    study = open_study(data.study, os.path.expandvars(data.root), data.study_options)
+    training, watched = recordings(study, data)
+    prose, sources = _prose(data, training)
+    transcripts = _transcripts(training)
+    vectors = WordVectors.fit([*prose, *transcripts.values()])
+    split = _split(study, data, training, watched)
+    stories = tuple(f"{data.study}/{story}" for story in transcripts)
+    paths = tuple(os.path.expandvars(path) for path in data.paths)
+    read = PreTraining(None, stories, paths, sources)
+    manifest = audit_fit(run, split, data.window, (training, watched, _scored(study, split)), read, console)
+    language = WordNgrams.fit(vectors.vocabulary, list(transcripts.values()), prose, settings.story_share)
+    model = EncodingModel(
+        EncodingFeatures([*content_bands(vectors), rate_band(vectors)]),
+        Layout(rows=data.window.rows(training[0].repetition_time)),
+    )
+    people: dict[str, Person] = {}
+    for subject in track(sorted({one.subject for one in training}), description="fitting", console=console):
+        own = [one for one in training if one.subject == subject]
+        people[subject] = Person(model.fit(own), SpeechRate.fit(own))
+    words = [word for text in transcripts.values() for word in text.split()]
+    decoder = EncodingDecoder(
+        people,
+        language,
+        settings.beam,
+        data.window,
+        split,
+        training[0].repetition_time,
+        sum(map(len, words)) / len(words) + 1,
+        sources,
+        stories,
+        {"split_audit": manifest},
+    )
+    _record(settings, run, split)
+    decoder.save(run.path)
+    return decoder
+
+
+def recordings(study: Study, data: EncodingData) -> tuple[list[Run], list[Run]]:
+    """Those with words: to fit on, and of the validation stories. Raises `MissingData` where there are none."""
+    held = {*data.validation_stories, *data.test_stories}
+    people = data.subjects or study.subjects()
+    if unknown := sorted(set(people) - set(study.subjects())):
+        raise MissingData(f"no person {', '.join(unknown)}", study.root, f"There are: {', '.join(study.subjects())}.")
+    heard = {story for person in people for story in study.stories(person)}
+    if held and not held & heard:
+        raise MissingData("no held-out story is there", study.root, "Correct the config's split.")
+    found = prepare(study, subjects=people, stories=sorted(heard - set(data.test_stories)))
+    training = [one for one in found if one.words and one.story not in held]
+    if not training:
+        raise MissingData("no recording with words to fit on", study.root, "Give the words that were heard.")
+    times = sorted({one.repetition_time for one in training})
+    if times[-1] - times[0] > SAME_TIME:
+        raise WrongArgument(f"repetition times {times} s", "fit-encoding", "Resample the recordings to one.")
+    return training, [one for one in found if one.words and one.story in data.validation_stories]
+
+
+def _prose(data: EncodingData, training: Sequence[Run]) -> tuple[list[str], tuple[str, ...]]:
+    """Folded documents, parted into words as the transcripts are, and their names."""
+    documents = read_documents([os.path.expandvars(path) for path in data.paths])
+    parted = Segmentation.of(list(_transcripts(training).values()))
+    return [parted(fold(one.text)) for one in documents], tuple(one.source for one in documents)
+
+
+def _transcripts(training: Sequence[Run]) -> dict[str, str]:
+    """By story: its folded words, of the first recording."""
+    first = {one.story: one for one in reversed(training)}
+    return {story: " ".join(word for row in words_by_row(first[story]) for word in row) for story in sorted(first)}
+
+
+def _split(study: Study, data: EncodingData, training: Sequence[Run], watched: Sequence[Run]) -> Split:
+    named = [
+        (subject, story)
+        for subject in study.subjects()
+        for story in study.stories(subject)
+        if story in data.test_stories
+    ]
+    fitted, chose = (tuple((one.subject, one.story) for one in runs) for runs in (training, watched))
+    read = [f"{data.study}/{story}" for story in {story for _, story in fitted}]
+    volumes = training[0].responses.mask is not None
+    scopes = recorded(fitted, chose, sorted(read), data.study, training[0].responses.n_channels, volumes=volumes)
+    return Split(data.study, fitted, chose, tuple(named), data.study_options, scopes)
+
+
+def _scored(study: Study, split: Split) -> list[Run]:
+    """One person's recording of each test story: its words are audited."""
+    heard = {story: subject for subject, story in reversed(split.test)}
+    return [study.run(subject, story, study.sessions(subject, story)[0]) for story, subject in heard.items()]
+
+
+def _record(settings: EncodingFit, run: RunFolder, split: Split) -> None:
+    """config.yaml, split.json, search.json and versions.json."""
+    beam = settings.beam
+    run.write_json("split.json", asdict(split))
+    run.write_json("search.json", asdict(Search(beam.hypotheses, 0.0, beam.evidence)))
+    run.write_versions()
+    write_text(run.config, yaml.safe_dump(asdict(settings), sort_keys=False, allow_unicode=True))

@@ -1,0 +1,180 @@
+"""What an encoding decoder reads out of one recording: the likelihood of every text, the speech rate, and a text.
+
+It stands where `reading.Reader` stands, so that both decoders are scored by the same code, beside the same nulls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from jaxtyping import Float64
+
+from ..datasets.errors import BrokenData, WrongArgument
+from ..datasets.study import Run
+from .brain_reading import BrainReader, Reading
+from .encoding_decoder import EncodingDecoder, Person
+from .encoding_features import Rows, words_by_row
+from .encoding_model import FittedEncodingModel
+from .network import SAME_TIME
+from .search import Search
+from .speech_rate import whole_words
+from .trained import Split
+from .word_beam import WordWriter
+from .word_vectors import WordVectors
+
+REMEMBERED = 32  # words that a language model is told of what was written before a window
+
+
+@dataclass(frozen=True, eq=False)
+class EncodingReading(Reading):
+    """`nats` (time window): log likelihood of the responses from each row on, a window's span of them, if a window's
+
+    true text was heard there.
+    """
+
+    nats: Float64[np.ndarray, "time window"]
+
+    @property
+    def scored(self) -> range:
+        """Windows that are scored: not the first, which a story's onset alone tells from the others."""
+        return range(1, len(self.starts))
+
+    @property
+    def n_rows(self) -> int:
+        """Rows that have a likelihood."""
+        return len(self.nats)
+
+    def similarity(self) -> Float64[np.ndarray, "window window"]:
+        """Of each window's responses to each window's true text: nats."""
+        return np.asarray(self.nats[list(self.starts)])
+
+    def shifted(self, shifts: Sequence[int], kept: Sequence[int]) -> Float64[np.ndarray, "shift window window"]:
+        """`similarity` of the `kept` windows once the responses were moved in a circle by so many rows."""
+        moved = (np.array(self.starts)[list(kept)] + np.asarray(shifts)[:, None]) % len(self.nats)
+        return np.asarray(self.nats[moved][:, :, list(kept)])
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Everything but the run, as arrays (see `of`)."""
+        places = {"starts": np.array(self.starts), "rows": np.array(self.rows), "counts": self.counts.numpy()}
+        return {**places, "nats": self.nats, "true_counts": self.true_counts, "true": np.array(self.true, np.str_)}
+
+    @classmethod
+    def of(cls, run: Run, arrays: Mapping[str, np.ndarray]) -> EncodingReading:
+        """The reading of a run from what `arrays` gave."""
+        starts, rows, true = tuple(arrays["starts"].tolist()), int(arrays["rows"]), arrays["true"].tolist()
+        counts = torch.from_numpy(arrays["counts"])
+        return cls(run, starts, rows, counts, arrays["true_counts"], true, arrays["nats"])
+
+
+class EncodingReader(BrainReader):
+    """Reads recordings with an encoding decoder; `search` tells how many hypotheses, and the weight of the evidence."""
+
+    identified_by = "likelihood"
+    reading = EncodingReading
+
+    def __init__(self, model: EncodingDecoder) -> None:
+        self.model = model
+        self._writers: dict[tuple[str, Search], WordWriter] = {}
+
+    @property
+    def split(self) -> Split:
+        return self.model.split
+
+    @property
+    def vectors(self) -> WordVectors:
+        return self.model.vectors
+
+    def accepts(self, run: Run) -> None:
+        """Raise the one clear error when the model cannot read the recording."""
+        if run.subject not in self.model.people:
+            raise WrongArgument(
+                f"subject {run.subject} was not fitted, and an encoding model reads its own person only",
+                run.key,
+                f"Fitted: {', '.join(self.model.subjects)}.",
+            )
+        if abs(run.repetition_time - self.model.repetition_time) > SAME_TIME:
+            raise BrokenData(
+                f"repetition time {run.repetition_time} s, but the model was fitted at {self.model.repetition_time} s",
+                run.key,
+                "Resample the recording or fit another model.",
+            )
+
+    def read(self, run: Run) -> EncodingReading:
+        """Likelihoods, speech rate and true texts of all windows; raises `BrokenData` or `WrongArgument`."""
+        self.accepts(run)
+        person, texts, rows = self._person(run), words_by_row(run), self.model.window.rows(run.repetition_time)
+        starts = tuple(range(0, run.responses.n_rows - rows + 1, rows))
+        rate = person.rate(run.responses[:])
+        said = np.array([[len(row), len(" ".join(row))] for row in texts], np.float64)
+        kept = np.asarray(starts)[:, None] + np.arange(rows)
+        counts = np.stack([rate, rate * self.model.letters], axis=1)[kept]
+        return EncodingReading(
+            run=run,
+            starts=starts,
+            rows=rows,
+            nats=self._nats(person.encoding, run, texts, starts),
+            counts=torch.from_numpy(counts.astype(np.float32)),
+            true_counts=said[kept].astype(np.float32),
+            true=[" ".join(word for row in texts[start : start + rows] for word in row) for start in starts],
+        )
+
+    def write_all(self, readings: Sequence[Reading], search: Search) -> list[str]:
+        """From the responses and what was written before, never from true text."""
+        return [text for reading in readings for text in self._write(reading, search)]
+
+    def write_as_long(self, readings: Sequence[Reading], search: Search) -> list[str]:
+        """As many words as the speech rate expects."""
+        return self.write_all(readings, replace(search, agreement=0.0))
+
+    def _person(self, run: Run) -> Person:
+        return self.model.people[run.subject]
+
+    def _write(self, reading: Reading, search: Search) -> list[str]:
+        run = reading.run
+        writer = self._writer(run.subject, search)
+        model, vocabulary = writer.model, writer.proposer.vocabulary
+        said: list[list[str]] = [[] for _ in range(reading.starts[-1] + reading.rows)] if reading.starts else []
+        counts = whole_words(self._person(run).rate(run.responses[:]))
+        written: list[int] = []
+        texts = []
+        for start, observed in zip(reading.starts, model.observed(run, reading.starts), strict=True):
+            own = counts[start : start + reading.rows]
+            before = _spill(model, said, start)
+            words = writer.window(observed, own, written[-REMEMBERED:], before)
+            written += words
+            bounds = np.cumsum(own)
+            for row, (stop, count) in enumerate(zip(bounds, own, strict=True)):
+                said[start + row] = [vocabulary[word] for word in words[stop - count : stop]]
+            texts.append(" ".join(vocabulary[word] for word in words))
+        return texts
+
+    def _writer(self, subject: str, search: Search) -> WordWriter:
+        if search.temperature > 0:
+            raise WrongArgument(
+                f"temperature {search.temperature}", "search", "An encoding decoder writes by beam search: give 0."
+            )
+        key = (subject, search)
+        if key not in self._writers:
+            beam = replace(self.model.beam, hypotheses=search.hypotheses, evidence=search.agreement)
+            self._writers[key] = WordWriter(self.model.people[subject].encoding, self.model.language, beam)
+        return self._writers[key]
+
+    @staticmethod
+    def _nats(
+        model: FittedEncodingModel, run: Run, texts: Rows, starts: Sequence[int]
+    ) -> Float64[np.ndarray, "time window"]:
+        every = range(run.responses.n_rows)
+        return model.log_likelihood(run, every, model.expected(texts, starts))
+
+
+def _spill(model: FittedEncodingModel, said: Rows, start: int) -> np.ndarray:
+    """What words that were written before a window let expect in it."""
+    reach = max(model.layout.delays)
+    first = max(0, start - reach)
+    features = np.zeros((start - first + model.layout.span, model.features.n_features), np.float32)
+    if start > first:
+        features[: start - first] = model.features(said[first:start])
+    return np.asarray(model.layout.of_windows(features, [start - first])[0] @ model.weights, np.float32)
