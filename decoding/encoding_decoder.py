@@ -16,8 +16,9 @@ from urllib.parse import quote
 import numpy as np
 import torch
 
-from ..datasets.errors import BrokenData, MissingData
+from ..datasets.errors import BrokenData, MissingData, WrongArgument
 from ..datasets.windows import WindowShape
+from .causal_words import CausalWords
 from .encoding_features import VectorSource
 from .encoding_files import load_encoding_model, save_encoding_model
 from .encoding_model import FittedEncodingModel
@@ -25,7 +26,7 @@ from .language_model import read_model, understood, write_model
 from .speech_rate import SpeechRate
 from .trained import Split
 from .word_beam import WordBeam
-from .word_ngrams import WordNgrams
+from .word_ngrams import Proposer, WordNgrams
 from .word_vectors import WordVectors
 
 FORM = "plasticode encoding decoder 1"
@@ -60,7 +61,7 @@ class EncodingDecoder:
     """
 
     people: Mapping[str, Person]
-    language: WordNgrams
+    language: Proposer
     beam: WordBeam
     window: WindowShape
     split: Split
@@ -89,9 +90,8 @@ class EncodingDecoder:
     def save(self, folder: Path) -> None:
         """Write all files, RUN/model.json last."""
         (folder / "model.json").unlink(missing_ok=True)
-        language = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in _tensors(self.language)}
-        about = {"format": WORDS_FORM, "sources": list(self.sources), "stories": list(self.language_stories)}
-        write_model(folder / LANGUAGE, language, {**about, "vocabulary": list(self.language.vocabulary)})
+        read = {"sources": list(self.sources), "stories": list(self.language_stories)}
+        _save_language(self.language, folder / LANGUAGE, read)
         for name, person in self.people.items():
             save_encoding_model(person.encoding, folder / _place(name))
         rates = {name: torch.from_numpy(person.rate.weights) for name, person in self.people.items()}
@@ -119,14 +119,14 @@ class EncodingDecoder:
                     raise MissingData("a part of the decoder is not there", folder / part, "Copy the whole run folder.")
                 if _sha256(folder / part) != known:
                     raise BrokenData("not the file that the run wrote", folder / part, "Copy the run folder again.")
-            tensors, words = read_model(folder / LANGUAGE, WORDS_FORM)
+            language, words = _load_language(folder / LANGUAGE)
             people = {
                 name: Person(load_encoding_model(folder / _place(name)), SpeechRate(rates[name].numpy(), mean))
                 for name, mean in about["subjects"].items()
             }
             return cls(
                 people,
-                WordNgrams.of(words["vocabulary"], {name: tensor.numpy() for name, tensor in tensors.items()}),
+                language,
                 WordBeam(**about["beam"]),
                 WindowShape(**about["window"]),
                 Split.of(about["split"]),
@@ -152,8 +152,27 @@ def _place(name: str) -> str:
     return f"{PEOPLE}/{quote(name, safe=' ').replace('.', '%2E')}"
 
 
-def _tensors(language: WordNgrams) -> list[tuple[str, np.ndarray]]:
-    return list(language.arrays().items())
+def _save_language(language: Proposer, folder: Path, read: Mapping[str, Any]) -> None:
+    """Counts as they are; of a model of Hugging Face its name and which of its pieces are words."""
+    about = {"format": WORDS_FORM, **read, "vocabulary": list(language.vocabulary)}
+    if isinstance(language, CausalWords):
+        arrays = {"pieces": language.pieces}
+        about |= {"model": language.model, "sha256": language.fingerprint, "words": language.words}
+    elif isinstance(language, WordNgrams):
+        arrays = language.arrays()
+    else:
+        raise WrongArgument(f"{type(language).__name__} cannot be kept", folder, "Give n-grams or a causal model.")
+    write_model(folder, {name: torch.from_numpy(np.ascontiguousarray(a)) for name, a in arrays.items()}, about)
+
+
+def _load_language(folder: Path) -> tuple[Proposer, dict[str, Any]]:
+    tensors, about = read_model(folder, WORDS_FORM)
+    arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
+    if "model" not in about:
+        return WordNgrams.of(about["vocabulary"], arrays), about
+    language = CausalWords(about["model"], about["vocabulary"], arrays["pieces"], about["words"])
+    language.require(about["sha256"])
+    return language, about
 
 
 def _sha256(path: Path) -> str:

@@ -6,7 +6,7 @@ Minutes on two cores and no network to train; the run folder is then decoded, ev
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -21,6 +21,7 @@ from ..datasets.prepare import prepare
 from ..datasets.study import Run, Study, open_study
 from ..datasets.whole_file import write_text
 from ..datasets.windows import WindowShape
+from .causal_words import CausalWords
 from .characters import fold
 from .encoding_bands import content_bands, rate_band
 from .encoding_decoder import EncodingDecoder, Person
@@ -37,7 +38,7 @@ from .split_audit_scopes import recorded
 from .split_audit_verbs import audit_fit
 from .trained import Split
 from .word_beam import WordBeam
-from .word_ngrams import WordNgrams
+from .word_ngrams import Proposer, WordNgrams
 from .word_vectors import WordVectors
 
 
@@ -69,11 +70,25 @@ class EncodingData:
 
 @dataclass(frozen=True)
 class EncodingFit:
-    """Settings of `plasticode fit-encoding`: the data, how text is written, and the stories' weight beside prose."""
+    """Settings of `plasticode fit-encoding`.
+
+    Parameters
+    ----------
+    data
+        What is read.
+    beam
+        How text is written.
+    story_share
+        Weight of the training stories beside prose in the n-grams that propose words.
+    proposer
+        A causal language model of Hugging Face that proposes in place of the n-grams: a local folder or a name in the
+        cache. What it has read is not known, and the audit says so.
+    """
 
     data: EncodingData
     beam: WordBeam = field(default_factory=lambda: WordBeam(hypotheses=20, evidence=2.0))
     story_share: float = 0.5
+    proposer: str | None = None
 
 
 def read_settings(arguments: Sequence[str]) -> EncodingFit:
@@ -89,7 +104,7 @@ def read_settings(arguments: Sequence[str]) -> EncodingFit:
         remedy = "See `plasticode fit-encoding --help`."
         raise WrongArgument(reason, "plasticode fit-encoding", remedy) from error
     data = {**found["data"], "window": WindowShape(**found["data"]["window"])}
-    return EncodingFit(EncodingData(**data), WordBeam(**found["beam"]), found["story_share"])
+    return EncodingFit(EncodingData(**data), WordBeam(**found["beam"]), found["story_share"], found["proposer"])
 
 
 def fit_encoding(settings: EncodingFit, run: RunFolder, console: Console) -> EncodingDecoder:
@@ -104,9 +119,9 @@ def fit_encoding(settings: EncodingFit, run: RunFolder, console: Console) -> Enc
     split = _split(study, data, training, watched)
     stories = tuple(f"{data.study}/{story}" for story in transcripts)
     paths = tuple(os.path.expandvars(path) for path in data.paths)
-    read = PreTraining(None, stories, paths, sources)
+    read = PreTraining(None, stories, paths, None if settings.proposer else sources)
     manifest = audit_fit(run, split, data.window, (training, watched, _scored(study, split)), read, console)
-    language = WordNgrams.fit(vectors.vocabulary, list(transcripts.values()), prose, settings.story_share)
+    language = _language(settings, vectors, transcripts, prose)
     model = EncodingModel(
         EncodingFeatures([*content_bands(vectors), rate_band(vectors)]),
         Layout(rows=data.window.rows(training[0].repetition_time)),
@@ -157,6 +172,14 @@ def _prose(data: EncodingData, training: Sequence[Run]) -> tuple[list[str], tupl
     documents = read_documents([os.path.expandvars(path) for path in data.paths])
     parted = Segmentation.of(list(_transcripts(training).values()))
     return [parted(fold(one.text)) for one in documents], tuple(one.source for one in documents)
+
+
+def _language(
+    settings: EncodingFit, vectors: WordVectors, transcripts: Mapping[str, str], prose: Sequence[str]
+) -> Proposer:
+    if settings.proposer:
+        return CausalWords.of(os.path.expandvars(settings.proposer), vectors.vocabulary)
+    return WordNgrams.fit(vectors.vocabulary, list(transcripts.values()), prose, settings.story_share)
 
 
 def _transcripts(training: Sequence[Run]) -> dict[str, str]:

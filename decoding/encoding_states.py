@@ -12,13 +12,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
-from importlib.util import find_spec
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -26,11 +23,12 @@ from jaxtyping import Float32
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from ..datasets.errors import MissingData, WrongArgument
+from ..datasets.errors import WrongArgument
 from ..datasets.prepare import default_cache
 from ..datasets.whole_file import whole_file
 from .encoding_features import Rows
-from .semantic import MINILM, checked_folder
+from .hugging_face import fingerprint, load_states
+from .semantic import MINILM
 
 BATCH = 64  # rows at once, of nearly the same length
 
@@ -67,7 +65,7 @@ class StateSource:
 
     @cached_property
     def n_features(self) -> int:
-        return int(_load(self.model, self.layer)[1].config.hidden_size)
+        return int(load_states(self.model, self.layer)[1].config.hidden_size)
 
     def __call__(self, rows: Rows) -> Float32[np.ndarray, "word feature"]:
         """From the disk where they are, else computed and kept; a broken file is made again."""
@@ -94,7 +92,7 @@ class StateSource:
     @torch.inference_mode()
     def _means(self, texts: Sequence[Sequence[str]], first: Sequence[int]) -> Float32[np.ndarray, "text feature"]:
         """Mean over the pieces of the words from `first` on; 0 where the tokenizer passes over all of them."""
-        tokenizer, network = _load(self.model, self.layer)
+        tokenizer, network = load_states(self.model, self.layer)
         pieces = tokenizer([list(text) for text in texts], is_split_into_words=True, return_tensors="pt", padding=True)
         states = network(**pieces).last_hidden_state.float()
         own = [[word is not None and word >= n for word in pieces.word_ids(i)] for i, n in enumerate(first)]
@@ -103,7 +101,7 @@ class StateSource:
         return means
 
     def _name(self, rows: Rows) -> str:
-        about = [self.model, _fingerprint(self.model), self.words, self.layer, [list(row) for row in rows]]
+        about = [self.model, fingerprint(self.model), self.words, self.layer, [list(row) for row in rows]]
         return hashlib.sha256(json.dumps(about).encode()).hexdigest()[:32]
 
 
@@ -117,77 +115,3 @@ def _with_context(rows: Rows, words: int) -> tuple[list[list[str]], list[int]]:
         first.append(len(before))
         spoken += row
     return shown, first
-
-
-@lru_cache(maxsize=4)
-def _fingerprint(model: str) -> str:
-    """SHA-256 of the weights: another model under the same path never answers for this one."""
-    digest = hashlib.sha256()
-    for file in sorted(_folder(model).glob("*.safetensors")):
-        with file.open("rb") as weights:
-            digest.update(hashlib.file_digest(weights, "sha256").digest())
-    return digest.hexdigest()
-
-
-@lru_cache(maxsize=4)
-def _folder(model: str) -> Path:
-    if model == MINILM or (Path(model) / "modules.json").is_file():
-        return checked_folder(model)
-    folder = Path(model) if Path(model).is_dir() else _in_cache(model)
-    if not any(folder.glob("*.safetensors")):
-        raise MissingData("no weights as safetensors", folder, "Convert the model: pickles are not read.")
-    return folder
-
-
-def _in_cache(model: str) -> Path:
-    _require_transformers()
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
-
-    try:
-        return Path(snapshot_download(model, local_files_only=True))
-    except (HFValidationError, LocalEntryNotFoundError):
-        raise MissingData(
-            "no such language model on this machine", model, "Give a local folder, or a name that is in the cache."
-        ) from None
-
-
-@lru_cache(maxsize=2)
-def _load(model: str, layer: int) -> Any:
-    """Tokenizer, and network up to a layer, in evaluation mode."""
-    _require_transformers()
-    folder = _folder(model)
-    from transformers import AutoConfig, AutoModel, AutoTokenizer
-    from transformers.utils import logging
-
-    with _quiet(logging):
-        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
-        if layer > config.num_hidden_layers:
-            raise WrongArgument(f"layer {layer}", model, f"It has layers 1 to {config.num_hidden_layers}.")
-        config.num_hidden_layers = layer
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        network = AutoModel.from_pretrained(
-            folder, config=config, local_files_only=True, trust_remote_code=False, use_safetensors=True
-        )
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    return tokenizer, network.eval()
-
-
-@contextmanager
-def _quiet(logging: Any) -> Iterator[None]:
-    """Without the report on the layers that are left out on purpose."""
-    before = logging.get_verbosity()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(before)
-
-
-def _require_transformers() -> None:
-    if find_spec("transformers") is None:
-        raise MissingData(
-            "transformers is not installed", "encoding states", "Run: pip install 'plasticode[semantic]'."
-        )

@@ -161,3 +161,23 @@ class Tiny:
 @pytest.fixture
 def tiny() -> type[Tiny]:
     return Tiny
+
+
+@pytest.fixture(scope="session")
+def tiny_gpt(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Folder of a GPT-2 of two layers with random weights, whose pieces are whole words."""
+    transformers = pytest.importorskip("transformers")
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    path = tmp_path_factory.mktemp("tiny_gpt")
+    pieces = ["<|endoftext|>", "<unk>", "the", "cat", "sat", "on", "mat", "un", "seen"]
+    special = {"bos_token": pieces[0], "eos_token": pieces[0], "unk_token": pieces[1]}
+    tokenizer = Tokenizer(models.WordLevel({piece: i for i, piece in enumerate(pieces)}, unk_token=pieces[1]))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special).save_pretrained(path)
+    torch.manual_seed(0)
+    config = transformers.GPT2Config(
+        vocab_size=len(pieces), n_embd=8, n_layer=2, n_head=2, n_positions=32, initializer_range=0.5
+    )
+    transformers.GPT2LMHeadModel(config).save_pretrained(path)
+    return str(path)

@@ -1,6 +1,7 @@
 """Oracles: planted responses of a made study on disk, through the console; nulls that must be at chance."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from plasticode.cli import main
 from plasticode.datasets.errors import BrokenData, MissingData, WrongArgument
 from plasticode.datasets.study import open_study
+from plasticode.decoding.causal_words import CausalWords
 from plasticode.decoding.encoding_decoder import EncodingDecoder
 from plasticode.decoding.encoding_reader import EncodingReader
 from plasticode.decoding.search import Search
@@ -209,6 +211,16 @@ def test_parts_of_another_run_are_named(here, tmp_path):
     part.unlink()
     with pytest.raises(MissingData, match="a part of the decoder is not there"):
         EncodingDecoder.load(tmp_path)
+
+
+def test_a_causal_model_proposes_and_is_kept_by_name(here, tmp_path, tiny_gpt):
+    words = CausalWords.of(tiny_gpt, ["the", "cat", "sat"], fewest=3)
+    model = replace(EncodingDecoder.load(here / "run"), language=words)
+    model.save(tmp_path)
+    again = EncodingReader(EncodingDecoder.load(tmp_path))
+    reading = again.read(recording(here))
+    assert again.write(reading, SEARCH) == EncodingReader(model).write(reading, SEARCH)
+    assert set(" ".join(again.write(reading, SEARCH)).split()) <= {"the", "cat", "sat"}
 
 
 @pytest.mark.parametrize(

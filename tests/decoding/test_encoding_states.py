@@ -103,6 +103,6 @@ def test_a_model_that_is_not_there_or_has_fewer_layers_is_named(folder, tmp_path
 
 
 def test_without_transformers_there_is_one_clear_error(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr("plasticode.decoding.encoding_states.find_spec", lambda _: None)
+    monkeypatch.setattr("plasticode.decoding.hugging_face.find_spec", lambda _: None)
     with pytest.raises(MissingData, match=r"transformers is not installed .*pip install"):
         StateSource(str(folder), layer=1, folder=tmp_path)(ROWS)
