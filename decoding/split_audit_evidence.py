@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +124,9 @@ class Folder:
         given = [run.language_model, Path(os.path.expandvars(arguments.get("language_model") or "."))]
         folder = next((place for place in given if (place / "model.json").is_file() and place != Path()), None)
         language = PreTraining.of(folder, model.get("language_stories"))
+        if not language.paths:  # a decoder of encoding models has counted its words itself
+            own = tuple(os.path.expandvars(path) for path in arguments.get("paths") or ())
+            language = replace(language, paths=own)
         root = Path(os.path.expandvars(arguments["root"])) if arguments.get("root") else None
         return cls(run, split, window, language, root, model_split)
 

@@ -177,6 +177,18 @@ def test_the_split_is_audited(here):
     assert json.loads((here / "run" / "model.json").read_text())["notes"]["split_audit"]
 
 
+def test_prose_that_the_words_were_counted_in_is_audited(here, tmp_path, capsys):
+    said = json.loads((here / "study" / "texts.json").read_text())
+    for name, story, code in (("other", STORIES[0], 0), ("scored", HELD["test"][0], 2)):
+        book = tmp_path / f"{name}.txt"
+        book.write_text(" ".join(said[story]), encoding="utf-8")
+        assert fit(here / "study", tmp_path / name, f"--data.paths=[{book}]") == code
+    assert "pre-training corpus" in capsys.readouterr().err
+    assert main(["audit", "split", str(tmp_path / "other")]) == 0
+    checks = json.loads((tmp_path / "other" / "split_audit.json").read_text())["checks"]
+    assert {check["name"]: check["result"] for check in checks}["pre-training corpus"] == "passed"
+
+
 def test_what_was_fitted_on_or_held_out_for_validation_is_not_scored(here, capsys):
     told = ["evaluate", str(here / "run"), "--root", str(here / "study"), "--story", STORIES[0]]
     assert main(told) == 2
