@@ -27,6 +27,7 @@ from .stretches import Stretch, first_minutes
 
 Way = Literal["within", "cross", "adapt"]
 WAYS: tuple[Way, ...] = ("within", "cross", "adapt")
+LENT = 300  # channels of a donor, the best predicted: an alignment of thousands has squares of thousands to invert
 PREFIX = "likelihood"  # of the metrics' names
 SHRINKAGE = 0.6  # chosen on five validation stories of lebel2023
 QUADRANTS = {
@@ -85,7 +86,7 @@ class AcrossPeople:
     runs
         By (subject, story): recordings of the stories to train on and to score.
     training, scored
-        Names of stories. Stories that somebody did not hear are left out of training.
+        Names of stories, those to score if any. Stories that somebody did not hear are left out of training.
     model
         How an encoding model is fitted, for donors and for the person alone.
     shrinkage
@@ -110,7 +111,7 @@ class AcrossPeople:
             raise Leak(
                 f"trained on and scored: {', '.join(both)}", "across people", "Score stories that nobody trains on."
             )
-        if not any(self.heard(subject) for subject in self.subjects):
+        if self.scored and not any(self.heard(subject) for subject in self.subjects):
             raise MissingData("nobody heard a scored story", "across people", "Name stories that somebody heard.")
         if len(self.subjects) < 2 or len(self.common) < 2:
             raise MissingData(
@@ -132,6 +133,14 @@ class AcrossPeople:
     def donors(self) -> dict[str, FittedEncodingModel]:
         """Everybody's own model, from all common training stories."""
         return {who: self.model.fit([self.runs[who, story] for story in self.common]) for who in self.subjects}
+
+    @cached_property
+    def lent(self) -> dict[str, FittedEncodingModel]:
+        """What everybody lends to a new person: the same models, of no more channels than `LENT`."""
+        if max(len(model.channels) for model in self.donors.values()) <= LENT:
+            return self.donors
+        fewer = replace(self.model, max_channels=LENT)
+        return {who: fewer.fit([self.runs[who, story] for story in self.common]) for who in self.subjects}
 
     def stretches(self, cell: Cell) -> list[Stretch]:
         """The first minutes of the person's training stories, in the draw's order."""
@@ -158,13 +167,13 @@ class AcrossPeople:
         others = [who for who in self.subjects if who != cell.subject]
         shrinkage = self.model.shrinkage if math.isinf(cell.minutes) else self.shrinkage
         how = Adaptation(
-            self.donors[others[0]].features,
+            self.lent[others[0]].features,
             self.model.layout,
             shrinkage=shrinkage,
             memory=self.model.memory,
             max_channels=self.model.max_channels,
         )
-        return how.fit(own, [Donor(self.donors[who], self._cut(who, stretches)) for who in others])
+        return how.fit(own, [Donor(self.lent[who], self._cut(who, stretches)) for who in others])
 
     def heard(self, subject: str) -> list[Run]:
         """The scored stories that the person heard, of two windows with words or more."""

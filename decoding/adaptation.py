@@ -17,8 +17,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, reduce
 from itertools import product
 
 import numpy as np
@@ -63,6 +63,25 @@ class AdaptedEncodingModel:
         """Expected responses to windows of a text, each with the words before it and none after it."""
         donated = np.concatenate([donor.expected(rows, starts) for donor in self.donors], axis=-1)
         return np.asarray(donated @ self.transfer + self.own.expected(rows, starts))
+
+    def folded(self) -> FittedEncodingModel:
+        """The same model as one regression: alignment is linear, so that T goes into the weights.
+
+        Raises `WrongArgument` where a donor's features are standardised otherwise than the person's: donors that
+        were fitted on the same stories have the same.
+        """
+        own, weights, first = self.own, self.own.weights.astype(np.float64), 0
+        for donor in self.donors:
+            same = all(
+                np.allclose(getattr(donor.features, name), getattr(own.features, name)) for name in ("mean", "scale")
+            )
+            if not same or donor.layout != own.layout:
+                raise WrongArgument(
+                    "donors' features are standardised otherwise", "adaptation", "Fit all donors on the same stories."
+                )
+            part = slice(first, first + len(donor.channels))
+            weights, first = weights + donor.weights.astype(np.float64) @ self.transfer[part], part.stop
+        return replace(own, weights=weights.astype(np.float32))
 
     def log_likelihood(self, run: Run, starts: Sequence[int]) -> Float64[np.ndarray, "window window"]:
         """Nats. [i, j]: of the responses of window i if window j of the run was heard."""
@@ -192,12 +211,12 @@ class _Folds:
     @classmethod
     def of(cls, tables: Sequence[_Table]) -> _Folds:
         folds = [tuple(part.tolist()) for part in np.array_split(np.arange(len(tables)), min(FOLDS, len(tables)))]
-        grams = [np.sum([tables[at].gram() for at in fold], axis=0) for fold in folds]
+        grams = [reduce(np.add, (tables[at].gram() for at in fold)) for fold in folds]
         return cls(folds, grams, tables[0].split)
 
     @cached_property
     def whole(self) -> Float64[np.ndarray, "column column"]:
-        return np.asarray(np.sum(self.grams, axis=0))
+        return np.asarray(reduce(np.add, self.grams))
 
     def left_out(self, transfer: float, own: float) -> Iterator[tuple[tuple[int, ...], Weights]]:
         """Each fold and the weights from the others."""

@@ -36,7 +36,7 @@ PEOPLE, LANGUAGE = "people", "language_model"
 
 @dataclass(frozen=True, eq=False)
 class Person:
-    """What was fitted on one person's training recordings."""
+    """What was fitted on one person's training recordings; the speech rate reads the encoding model's channels."""
 
     encoding: FittedEncodingModel
     rate: SpeechRate

@@ -21,6 +21,7 @@ from ..datasets.prepare import prepare
 from ..datasets.study import Run, Study, open_study
 from ..datasets.whole_file import write_text
 from ..datasets.windows import WindowShape
+from .across_people import AcrossPeople
 from .causal_words import CausalWords
 from .characters import fold
 from .encoding_bands import content_bands, rate_band
@@ -29,6 +30,7 @@ from .encoding_features import EncodingFeatures, words_by_row
 from .encoding_model import EncodingModel
 from .encoding_windows import Layout
 from .network import SAME_TIME
+from .new_person import NewPerson, only
 from .run_folder import RunFolder
 from .search import Search
 from .segmentation import Segmentation
@@ -52,6 +54,9 @@ class EncodingData:
         Where the recordings are, whose are fitted (all by default), and further parameters of the study's reader.
     paths
         Prose for word vectors and language model: .txt files, folders or tar archives.
+    minutes
+        New people: of each only so many minutes of the training stories are used, and everybody else lends a model
+        (see `adaptation`), fitted on the stories that all have heard.
     validation_stories, test_stories
         Held out by name: never fitted on and never read; of test stories the audit looks at the words.
     window
@@ -65,7 +70,12 @@ class EncodingData:
     paths: list[str] = field(default_factory=list)
     validation_stories: list[str] = field(default_factory=list)
     test_stories: list[str] = field(default_factory=list)
+    minutes: dict[str, float] = field(default_factory=dict)
     window: WindowShape = field(default_factory=WindowShape)
+
+    def __post_init__(self) -> None:
+        if wrong := {who: minutes for who, minutes in self.minutes.items() if not minutes > 0}:
+            raise WrongArgument(f"minutes {wrong}", "data.minutes", "Give numbers above 0.")
 
 
 @dataclass(frozen=True)
@@ -116,20 +126,21 @@ def fit_encoding(settings: EncodingFit, run: RunFolder, console: Console) -> Enc
     prose, sources = _prose(data, training)
     transcripts = _transcripts(training)
     vectors = WordVectors.fit([*prose, *transcripts.values()])
-    split = _split(study, data, training, watched)
+    model = EncodingModel(
+        EncodingFeatures([*content_bands(vectors), rate_band(vectors)]),
+        Layout(rows=data.window.rows(training[0].repetition_time)),
+    )
+    new = new_people(data, training, model)
+    split = _split(study, data, training, watched, new)
     stories = tuple(f"{data.study}/{story}" for story in transcripts)
     paths = tuple(os.path.expandvars(path) for path in data.paths)
     read = PreTraining(None, stories, paths, None if settings.proposer else sources)
     manifest = audit_fit(run, split, data.window, (training, watched, _scored(study, split)), read, console)
     language = _language(settings, vectors, transcripts, prose)
-    model = EncodingModel(
-        EncodingFeatures([*content_bands(vectors), rate_band(vectors)]),
-        Layout(rows=data.window.rows(training[0].repetition_time)),
-    )
     people: dict[str, Person] = {}
     for subject in track(sorted({one.subject for one in training}), description="fitting", console=console):
         own = [one for one in training if one.subject == subject]
-        people[subject] = Person(model.fit(own), SpeechRate.fit(own))
+        people[subject] = new[subject].fit() if subject in new else _person(model, own)
     words = [word for text in transcripts.values() for word in text.split()]
     decoder = EncodingDecoder(
         people,
@@ -141,7 +152,7 @@ def fit_encoding(settings: EncodingFit, run: RunFolder, console: Console) -> Enc
         sum(map(len, words)) / len(words) + 1,
         sources,
         stories,
-        {"split_audit": manifest},
+        {"split_audit": manifest, "new_people": dict(data.minutes)},
     )
     _record(settings, run, split)
     decoder.save(run.path)
@@ -188,17 +199,43 @@ def _transcripts(training: Sequence[Run]) -> dict[str, str]:
     return {story: " ".join(word for row in words_by_row(first[story]) for word in row) for story in sorted(first)}
 
 
-def _split(study: Study, data: EncodingData, training: Sequence[Run], watched: Sequence[Run]) -> Split:
+def new_people(data: EncodingData, training: Sequence[Run], model: EncodingModel) -> dict[str, NewPerson]:
+    """By name. Raises `MissingData` for somebody who is not there, or where nobody else is."""
+    there = {one.subject for one in training}
+    if unknown := sorted(set(data.minutes) - there):
+        raise MissingData(f"no person {', '.join(unknown)}", "data.minutes", f"There are: {', '.join(sorted(there))}.")
+    found = {}
+    for subject, minutes in data.minutes.items():
+        # Nobody new lends to anybody.
+        kept = [one for one in training if one.subject == subject or one.subject not in data.minutes]
+        runs = {(one.subject, one.story): one for one in reversed(kept)}
+        people = AcrossPeople(runs, sorted({story for _, story in runs}), [], model)
+        found[subject] = NewPerson(people, subject, minutes)
+    return found
+
+
+def _person(model: EncodingModel, own: Sequence[Run]) -> Person:
+    fitted = model.fit(own)
+    return Person(fitted, SpeechRate.fit(only(own, fitted.channels)))
+
+
+def _split(
+    study: Study, data: EncodingData, training: Sequence[Run], watched: Sequence[Run], new: Mapping[str, NewPerson]
+) -> Split:
     named = [
         (subject, story)
         for subject in study.subjects()
         for story in study.stories(subject)
         if story in data.test_stories
     ]
-    fitted, chose = (tuple((one.subject, one.story) for one in runs) for runs in (training, watched))
+    used = {subject: {stretch.story for stretch in person.stretches} for subject, person in new.items()}
+    kept = [one for one in training if one.story in used.get(one.subject, {one.story})]
+    fitted, chose = (tuple((one.subject, one.story) for one in runs) for runs in (kept, watched))
     read = [f"{data.study}/{story}" for story in {story for _, story in fitted}]
     volumes = training[0].responses.mask is not None
     scopes = recorded(fitted, chose, sorted(read), data.study, training[0].responses.n_channels, volumes=volumes)
+    if used:
+        scopes["alignment"] = [[subject, story] for subject, stories in used.items() for story in sorted(stories)]
     return Split(data.study, fitted, chose, tuple(named), data.study_options, scopes)
 
 

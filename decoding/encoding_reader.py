@@ -107,7 +107,7 @@ class EncodingReader(BrainReader):
         self.accepts(run)
         person, texts, rows = self._person(run), words_by_row(run), self.model.window.rows(run.repetition_time)
         starts = tuple(range(0, run.responses.n_rows - rows + 1, rows))
-        rate = person.rate(run.responses[:])
+        rate = person.rate(run.responses[:][:, person.encoding.channels])
         said = np.array([[len(row), len(" ".join(row))] for row in texts], np.float64)
         kept = np.asarray(starts)[:, None] + np.arange(rows)
         counts = np.stack([rate, rate * self.model.letters], axis=1)[kept]
@@ -137,7 +137,8 @@ class EncodingReader(BrainReader):
         writer = self._writer(run.subject, search)
         model, vocabulary = writer.model, writer.proposer.vocabulary
         said: list[list[str]] = [[] for _ in range(reading.starts[-1] + reading.rows)] if reading.starts else []
-        counts = whole_words(self._person(run).rate(run.responses[:]))
+        person = self._person(run)
+        counts = whole_words(person.rate(run.responses[:][:, person.encoding.channels]))
         written: list[int] = []
         texts = []
         for start, observed in zip(reading.starts, model.observed(run, reading.starts), strict=True):

@@ -117,3 +117,21 @@ def test_a_donors_recording_of_other_rows_is_refused(tiny, features, donors):
     short = [replace(run, responses=Responses(run.responses[:50])) for run in runs]
     with pytest.raises(BrokenData, match="50 rows, but"):
         Adaptation(features, LAYOUT).fit(runs, [Donor(donors[0], short)])
+
+
+def test_folded_into_one_regression_it_expects_the_same(tiny, features, donors):
+    model = adapted(tiny, donors[0].features, donors, TRAINED[:4])
+    run = recording(tiny, features, 2, SCORED[0])
+    np.testing.assert_allclose(
+        model.folded().expected(words_by_row(run), STARTS), model.expected(words_by_row(run), STARTS), atol=1e-4
+    )
+    np.testing.assert_allclose(
+        model.folded().log_likelihood(run, STARTS), model.log_likelihood(run, STARTS), rtol=1e-4, atol=1e-2
+    )
+
+
+def test_donors_of_other_features_cannot_be_folded(tiny, features, donors):
+    model = adapted(tiny, features, donors, TRAINED[:4])
+    other = replace(model.donors[0], features=EncodingFeatures(features.bands, features.mean + 1, features.scale))
+    with pytest.raises(WrongArgument, match="standardised otherwise"):
+        replace(model, donors=[other, model.donors[1]]).folded()
