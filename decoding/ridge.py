@@ -1,25 +1,28 @@
 """The baseline that has to be beaten: a ridge regression from delayed responses to the same text features.
 
-Responses at rows t + 1 .. t + 4 predict the text features of row t (word vectors, words, characters); the penalty is
-chosen by leave-story-out cross-validation on the training runs (himalaya). A window is identified like a latent: by
-the cosine between predicted and true features, all rows of a window as one vector, centred over the story's windows.
+Responses at rows t + 1 .. t + 4 predict the text features of row t (word vectors, words, characters); the penalty of
+each feature is chosen by leave-story-out cross-validation on the training runs: from one decomposition
+(`encoding_ridge`, himalaya's RidgeCV to rounding in a twentieth of the time), or by himalaya's kernel form where there
+are more columns than rows. A window is identified like a latent: by the cosine between predicted and true features, all
+rows of a window as one vector, centred over the story's windows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from himalaya.kernel_ridge import KernelRidgeCV
 from himalaya.ridge import RidgeCV
-from jaxtyping import Float32, Float64
+from jaxtyping import Float, Float32, Float64
 from sklearn.model_selection import GroupKFold
 
 from ..datasets.study import Responses, Run
+from .encoding_ridge import StoryRidge, best_penalties
 from .text_features import TextFeatures
 
-PENALTIES = np.logspace(1, 6, 11)
+PENALTIES = tuple(float(value) for value in np.logspace(1, 6, 11))
 
 
 @dataclass(frozen=True)
@@ -32,28 +35,40 @@ class Ridge:
 
     def fit(self, runs: Sequence[Run]) -> FittedRidge:
         """Raises nothing of its own; `runs` are the training runs of one person."""
-        x = np.concatenate([delayed(run.responses, self.delays) for run in runs])
-        y = np.concatenate([self.features.of(run).features for run in runs])
-        groups = np.concatenate([np.full(run.responses.n_rows, i) for i, run in enumerate(runs)])
-        folds = list(GroupKFold(min(5, len(runs))).split(x, groups=groups)) if len(runs) > 1 else 5
-        # One and the same regression: its kernel form is the quick one where there are more features than rows.
-        wide = x.shape[1] > x.shape[0]
-        model = KernelRidgeCV(alphas=PENALTIES, cv=folds) if wide else RidgeCV(alphas=PENALTIES, cv=folds)
-        return FittedRidge(self, model.fit(x, y))
+        stories = sorted({run.story for run in runs})
+        groups = [[run for run in runs if run.story == story] for story in stories]
+        x = [np.concatenate([delayed(run.responses, self.delays) for run in group]) for group in groups]
+        y = [np.concatenate([self.features.of(run).features for run in group]) for group in groups]
+        if len(groups) < 2 or x[0].shape[1] > sum(map(len, x)):
+            return FittedRidge(self, _by_himalaya(x, y))
+        ridge = StoryRidge.of(x)
+        weights = ridge.weights(y, best_penalties(ridge.errors(y, PENALTIES), PENALTIES))
+        return FittedRidge(self, lambda late: np.asarray(late @ weights))
 
 
 @dataclass(frozen=True, eq=False)
 class FittedRidge:
-    """A `Ridge` with its weights."""
+    """A `Ridge` and what it predicts from delayed responses (time, delayed)."""
 
     ridge: Ridge
-    model: RidgeCV | KernelRidgeCV
+    predict: Callable[[Float32[np.ndarray, "time delayed"]], Float[np.ndarray, "time feature"]]
 
     def similarity(self, run: Run, starts: Sequence[int], rows: int) -> Float64[np.ndarray, "window window"]:
         """Of each window's predicted features to each window's true ones."""
-        predicted = self.model.predict(delayed(run.responses, self.ridge.delays))
+        predicted = self.predict(delayed(run.responses, self.ridge.delays))
         sides = [_centred(values, starts, rows) for values in (predicted, self.ridge.features.of(run).features)]
         return np.asarray(sides[0] @ sides[1].T, dtype=np.float64)
+
+
+def _by_himalaya(
+    x: Sequence[np.ndarray], y: Sequence[np.ndarray]
+) -> Callable[[Float32[np.ndarray, "time delayed"]], Float[np.ndarray, "time feature"]]:
+    """The kernel form where there are more columns than rows; folds within a single story."""
+    every, groups = np.concatenate(x), np.repeat(np.arange(len(x)), list(map(len, x)))
+    folds = list(GroupKFold(min(5, len(x))).split(every, groups=groups)) if len(x) > 1 else 5
+    kind = KernelRidgeCV if every.shape[1] > len(every) else RidgeCV
+    fitted = kind(alphas=PENALTIES, cv=folds).fit(every, np.concatenate(y))
+    return lambda late: np.asarray(fitted.predict(late))
 
 
 def delayed(responses: Responses, delays: Sequence[int]) -> Float32[np.ndarray, "time delayed"]:

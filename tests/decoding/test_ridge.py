@@ -1,10 +1,12 @@
-"""Oracles: responses that are a planted linear map of the text, noise, and delays shifted by hand."""
+"""Oracles: himalaya, responses that are a planted linear map of the text, noise, and delays shifted by hand."""
 
 import numpy as np
 import pytest
+from himalaya.ridge import RidgeCV
 from plasticode.datasets.study import Responses
 from plasticode.decoding.identification import top_pairs
-from plasticode.decoding.ridge import Ridge, delayed
+from plasticode.decoding.ridge import PENALTIES, Ridge, delayed
+from sklearn.model_selection import LeaveOneGroupOut
 
 STARTS, ROWS = tuple(range(0, 75, 5)), 5
 
@@ -29,6 +31,16 @@ def top1(ridge, run):
 def test_a_planted_linear_map_identifies_every_window(tiny, features, channels):
     fitted = Ridge(features).fit([mixed(tiny, features, story, 0.1, channels) for story in "abc"])
     assert top1(fitted, mixed(tiny, features, "d", 0.1, channels)) == 1.0
+
+
+def test_it_is_himalayas_ridge_with_each_story_left_out(tiny, features):
+    runs = [mixed(tiny, features, story, 3.0) for story in "abcd"]
+    x = np.concatenate([delayed(run.responses, (1, 2, 3, 4)) for run in runs])
+    y = np.concatenate([features.of(run).features for run in runs])
+    folds = list(LeaveOneGroupOut().split(x, groups=np.repeat(np.arange(4), 80)))
+    theirs = RidgeCV(alphas=PENALTIES, cv=folds).fit(x, y)
+    late = delayed(mixed(tiny, features, "e", 3.0).responses, (1, 2, 3, 4))
+    np.testing.assert_allclose(Ridge(features).fit(runs).predict(late), theirs.predict(late), atol=1e-4)
 
 
 def test_noise_identifies_at_chance(tiny, features):
