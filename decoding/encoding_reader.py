@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float64
+from jaxtyping import Float64, Int
 
 from ..datasets.errors import BrokenData, WrongArgument
 from ..datasets.study import Run
@@ -25,6 +25,7 @@ from .trained import Split
 from .word_beam import WordWriter
 from .word_vectors import WordVectors
 
+SPARE = 3  # times as many words as expected are written alone, and cut where there are characters enough
 REMEMBERED = 32  # words that a language model is told of what was written before a window
 
 
@@ -126,29 +127,43 @@ class EncodingReader(BrainReader):
         return [text for reading in readings for text in self._write(reading, search)]
 
     def write_as_long(self, readings: Sequence[Reading], search: Search) -> list[str]:
-        """As many words as the speech rate expects."""
-        return self.write_all(readings, replace(search, agreement=0.0))
+        """As many characters as the speech rate expects: its likeliest words are short, and fewer letters err less."""
+        return [text for reading in readings for text in self._write_alone(reading, search)]
 
     def _person(self, run: Run) -> Person:
         return self.model.people[run.subject]
 
+    def _counts(self, run: Run) -> Int[np.ndarray, " time"]:
+        person = self._person(run)
+        return whole_words(person.rate(run.responses[:][:, person.encoding.channels]))
+
     def _write(self, reading: Reading, search: Search) -> list[str]:
         run = reading.run
-        writer = self._writer(run.subject, search)
+        writer, counts = self._writer(run.subject, search), self._counts(run)
         model, vocabulary = writer.model, writer.proposer.vocabulary
         said: list[list[str]] = [[] for _ in range(reading.starts[-1] + reading.rows)] if reading.starts else []
-        person = self._person(run)
-        counts = whole_words(person.rate(run.responses[:][:, person.encoding.channels]))
         written: list[int] = []
         texts = []
         for start, observed in zip(reading.starts, model.observed(run, reading.starts), strict=True):
             own = counts[start : start + reading.rows]
-            before = _spill(model, said, start)
-            words = writer.window(observed, own, written[-REMEMBERED:], before)
+            words = writer.window(observed, own, written[-REMEMBERED:], _spill(model, said, start))
             written += words
-            bounds = np.cumsum(own)
-            for row, (stop, count) in enumerate(zip(bounds, own, strict=True)):
+            for row, (stop, count) in enumerate(zip(np.cumsum(own), own, strict=True)):
                 said[start + row] = [vocabulary[word] for word in words[stop - count : stop]]
+            texts.append(" ".join(vocabulary[word] for word in words))
+        return texts
+
+    def _write_alone(self, reading: Reading, search: Search) -> list[str]:
+        run = reading.run
+        writer, counts = self._writer(run.subject, replace(search, agreement=0.0)), self._counts(run)
+        vocabulary, silence = writer.proposer.vocabulary, np.zeros_like(writer.model.observed(run, [0])[0])
+        written: list[int] = []
+        texts = []
+        for start in reading.starts:
+            own = counts[start : start + reading.rows]
+            words = writer.window(silence, SPARE * own, written[-REMEMBERED:])
+            words = _as_long(words, vocabulary, own.sum() * self.model.letters)
+            written += words
             texts.append(" ".join(vocabulary[word] for word in words))
         return texts
 
@@ -179,3 +194,11 @@ def _spill(model: FittedEncodingModel, said: Rows, start: int) -> np.ndarray:
     if start > first:
         features[: start - first] = model.features(said[first:start])
     return np.asarray(model.layout.of_windows(features, [start - first])[0] @ model.weights, np.float32)
+
+
+def _as_long(words: Sequence[int], vocabulary: Sequence[str], characters: float) -> list[int]:
+    """The first words, as many as come nearest to so many characters, blanks counted."""
+    if not words:
+        return []
+    total = np.cumsum([len(vocabulary[word]) + 1 for word in words])
+    return list(words[: int(np.abs(total - characters).argmin()) + 1])

@@ -14,6 +14,7 @@ from plasticode.decoding.causal_words import CausalWords
 from plasticode.decoding.encoding_decoder import EncodingDecoder
 from plasticode.decoding.encoding_reader import EncodingReader
 from plasticode.decoding.search import Search
+from plasticode.decoding.speech_rate import whole_words
 
 STORIES = [f"story{letter}" for letter in "abcdefghij"]
 HELD = {"validation": STORIES[-3:-2], "test": STORIES[-2:]}
@@ -131,11 +132,16 @@ def test_no_true_text_is_looked_at(reader, here):
     assert reader.write(reader.read(run), SEARCH) == reader.write(reader.read(silent), SEARCH)
 
 
-def test_alone_writes_as_many_words_without_looking_at_the_brain(reader, here):
+def test_alone_writes_as_much_without_looking_at_the_brain(reader, here):
     reading = reader.read(recording(here))
     decoded, alone = reader.write(reading, SEARCH), reader.write_alone(reading, SEARCH)
-    assert [len(text.split()) for text in decoded] == [len(text.split()) for text in alone]
     assert decoded != alone
+    rate = reader.model.people["UTS03"].rate(reading.run.responses[:])
+    expected = whole_words(rate)[: len(alone) * reading.rows].reshape(-1, reading.rows).sum(axis=1)
+    longest = max(map(len, reader.model.language.vocabulary))
+    for text, words in zip(alone, expected, strict=True):
+        assert abs(len(text) + 1 - words * reader.model.letters) <= longest / 2 + 1
+    assert reader.write_alone(reading, Search(10, 0.0, 5.0)) == alone
 
 
 def test_similarities_are_those_of_windows_and_shifts_move_the_responses(reader, here):
