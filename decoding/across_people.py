@@ -113,7 +113,7 @@ class AcrossPeople:
             )
         if self.scored and not any(self.heard(subject) for subject in self.subjects):
             raise MissingData("nobody heard a scored story", "across people", "Name stories that somebody heard.")
-        if len(self.subjects) < 2 or len(self.common) < 2:
+        if len(self.subjects) < 2 or not self.common:
             raise MissingData(
                 f"{len(self.subjects)} people with {len(self.common)} stories in common",
                 "across people",
@@ -135,12 +135,22 @@ class AcrossPeople:
         return {who: self.model.fit([self.runs[who, story] for story in self.common]) for who in self.subjects}
 
     @cached_property
-    def lent(self) -> dict[str, FittedEncodingModel]:
-        """What everybody lends to a new person: the same models, of no more channels than `LENT`."""
-        if max(len(model.channels) for model in self.donors.values()) <= LENT:
-            return self.donors
-        fewer = replace(self.model, max_channels=LENT)
-        return {who: fewer.fit([self.runs[who, story] for story in self.common]) for who in self.subjects}
+    def _lent(self) -> dict[tuple[str, ...], FittedEncodingModel]:
+        return {}
+
+    def lent(self, subject: str) -> dict[str, FittedEncodingModel]:
+        """What everybody else lends to a new person, of no more channels than `LENT`.
+
+        Fitted on all training stories that all of them heard, whether the new person did or not: on the same stories,
+        so that features are standardised alike.
+        """
+        others = [who for who in self.subjects if who != subject]
+        shared = [s for s in self.training if all((who, s) in self.runs for who in others)]
+        fewer = replace(self.model, max_channels=min(self.model.max_channels, LENT))
+        for who in others:
+            if (who, *shared) not in self._lent:
+                self._lent[who, *shared] = fewer.fit([self.runs[who, story] for story in shared])
+        return {who: self._lent[who, *shared] for who in others}
 
     def stretches(self, cell: Cell) -> list[Stretch]:
         """The first minutes of the person's training stories, in the draw's order."""
@@ -164,16 +174,16 @@ class AcrossPeople:
         own = self._cut(cell.subject, stretches)
         if cell.way == "within":
             return replace(self.model, shrinkage=self.shrinkage, alike=True).fit(own)
-        others = [who for who in self.subjects if who != cell.subject]
+        lent = self.lent(cell.subject)
         shrinkage = self.model.shrinkage if math.isinf(cell.minutes) else self.shrinkage
         how = Adaptation(
-            self.lent[others[0]].features,
+            next(iter(lent.values())).features,
             self.model.layout,
             shrinkage=shrinkage,
             memory=self.model.memory,
             max_channels=self.model.max_channels,
         )
-        return how.fit(own, [Donor(self.lent[who], self._cut(who, stretches)) for who in others])
+        return how.fit(own, [Donor(model, self._cut(who, stretches)) for who, model in lent.items()])
 
     def heard(self, subject: str) -> list[Run]:
         """The scored stories that the person heard, of two windows with words or more."""

@@ -102,6 +102,12 @@ class BrainReader(ABC):
     def write_as_long(self, readings: Sequence[Reading], search: Search) -> list[str]:
         """The language model alone, as long as the readings say that the texts are."""
 
+    def with_as_many_characters(
+        self, readings: Sequence[Reading], search: Search, alone: Sequence[str]
+    ) -> Sequence[str]:
+        """The language model alone for scores that count characters, where `alone` is as long by words only."""
+        return alone
+
     def write(self, reading: Reading, search: Search) -> list[str]:
         """The text of every window, free-running."""
         return self.write_all([reading], search)

@@ -58,7 +58,7 @@ class EncodingData:
         New people: of each only so many minutes of the training stories are used, and everybody else lends a model
         (see `adaptation`), fitted on the stories that all have heard.
     validation_stories, test_stories
-        Held out by name: never fitted on and never read; of test stories the audit looks at the words.
+        Held out by name: never fitted on, and no word of theirs is counted. Only the audit looks at their words.
     window
         Length of a window's text, s.
     """
@@ -122,44 +122,79 @@ def fit_encoding(settings: EncodingFit, run: RunFolder, console: Console) -> Enc
     run.require_new()
     data = settings.data
     study = open_study(data.study, os.path.expandvars(data.root), data.study_options)
-    training, watched = recordings(study, data)
-    prose, sources = _prose(data, training)
-    transcripts = _transcripts(training)
-    vectors = WordVectors.fit([*prose, *transcripts.values()])
-    model = EncodingModel(
-        EncodingFeatures([*content_bands(vectors), rate_band(vectors)]),
-        Layout(rows=data.window.rows(training[0].repetition_time)),
-    )
+    training, watched = recordings(study, data, console)
+    read = _Read.of(data, training)
+    model = encoding_model(read.vectors, data.window.rows(training[0].repetition_time))
     new = new_people(data, training, model)
     split = _split(study, data, training, watched, new)
-    stories = tuple(f"{data.study}/{story}" for story in transcripts)
     paths = tuple(os.path.expandvars(path) for path in data.paths)
-    read = PreTraining(None, stories, paths, None if settings.proposer else sources)
-    manifest = audit_fit(run, split, data.window, (training, watched, _scored(study, split)), read, console)
-    language = _language(settings, vectors, transcripts, prose)
+    language = PreTraining(None, read.stories(data.study), paths, read.sources, settings.proposer or "")
+    manifest = audit_fit(run, split, data.window, (training, watched, _scored(study, split)), language, console)
     people: dict[str, Person] = {}
     for subject in track(sorted({one.subject for one in training}), description="fitting", console=console):
         own = [one for one in training if one.subject == subject]
         people[subject] = new[subject].fit() if subject in new else _person(model, own)
-    words = [word for text in transcripts.values() for word in text.split()]
     decoder = EncodingDecoder(
-        people,
-        language,
-        settings.beam,
-        data.window,
-        split,
-        training[0].repetition_time,
-        sum(map(len, words)) / len(words) + 1,
-        sources,
-        stories,
-        {"split_audit": manifest, "new_people": dict(data.minutes)},
+        people=people,
+        language=read.proposer(settings),
+        beam=settings.beam,
+        window=data.window,
+        split=split,
+        repetition_time=training[0].repetition_time,
+        letters=read.letters,
+        sources=read.sources,
+        language_stories=read.stories(data.study),
+        notes={"split_audit": manifest, "new_people": dict(data.minutes)},
     )
     _record(settings, run, split)
     decoder.save(run.path)
     return decoder
 
 
-def recordings(study: Study, data: EncodingData) -> tuple[list[Run], list[Run]]:
+@dataclass(frozen=True, eq=False)
+class _Read:
+    """The text that is read: training stories by name and prose, both folded, and word vectors from all of it."""
+
+    transcripts: Mapping[str, str]
+    prose: Sequence[str]
+    sources: tuple[str, ...]
+    vectors: WordVectors
+
+    @classmethod
+    def of(cls, data: EncodingData, training: Sequence[Run]) -> _Read:
+        """Prose is parted into words as the transcripts are."""
+        first = {one.story: one for one in reversed(training)}
+        transcripts = {
+            story: " ".join(word for row in words_by_row(first[story]) for word in row) for story in sorted(first)
+        }
+        documents = read_documents([os.path.expandvars(path) for path in data.paths])
+        parted = Segmentation.of(list(transcripts.values()))
+        prose = [parted(fold(one.text)) for one in documents]
+        vectors = WordVectors.fit([*prose, *transcripts.values()])
+        return cls(transcripts, prose, tuple(one.source for one in documents), vectors)
+
+    def stories(self, study: str) -> tuple[str, ...]:
+        return tuple(f"{study}/{story}" for story in self.transcripts)
+
+    @property
+    def letters(self) -> float:
+        """Characters of a word and its blank, mean over the stories."""
+        words = [word for text in self.transcripts.values() for word in text.split()]
+        return sum(map(len, words)) / len(words) + 1
+
+    def proposer(self, settings: EncodingFit) -> Proposer:
+        if settings.proposer:
+            return CausalWords.of(os.path.expandvars(settings.proposer), self.vectors.vocabulary)
+        stories = list(self.transcripts.values())
+        return WordNgrams.fit(self.vectors.vocabulary, stories, self.prose, settings.story_share)
+
+
+def encoding_model(vectors: WordVectors, rows: int) -> EncodingModel:
+    """Of word vectors and rates: what looks at one word at a time."""
+    return EncodingModel(EncodingFeatures([*content_bands(vectors), rate_band(vectors)]), Layout(rows=rows))
+
+
+def recordings(study: Study, data: EncodingData, console: Console) -> tuple[list[Run], list[Run]]:
     """Those with words: to fit on, and of the validation stories. Raises `MissingData` where there are none."""
     held = {*data.validation_stories, *data.test_stories}
     people = data.subjects or study.subjects()
@@ -168,6 +203,8 @@ def recordings(study: Study, data: EncodingData) -> tuple[list[Run], list[Run]]:
     heard = {story for person in people for story in study.stories(person)}
     if held and not held & heard:
         raise MissingData("no held-out story is there", study.root, "Correct the config's split.")
+    if absent := sorted(held - {story for person in study.subjects() for story in study.stories(person)}):
+        console.print(f"held out, but not there: {', '.join(absent)}", markup=False, highlight=False, soft_wrap=True)
     found = prepare(study, subjects=people, stories=sorted(heard - set(data.test_stories)))
     training = [one for one in found if one.words and one.story not in held]
     if not training:
@@ -176,27 +213,6 @@ def recordings(study: Study, data: EncodingData) -> tuple[list[Run], list[Run]]:
     if times[-1] - times[0] > SAME_TIME:
         raise WrongArgument(f"repetition times {times} s", "fit-encoding", "Resample the recordings to one.")
     return training, [one for one in found if one.words and one.story in data.validation_stories]
-
-
-def _prose(data: EncodingData, training: Sequence[Run]) -> tuple[list[str], tuple[str, ...]]:
-    """Folded documents, parted into words as the transcripts are, and their names."""
-    documents = read_documents([os.path.expandvars(path) for path in data.paths])
-    parted = Segmentation.of(list(_transcripts(training).values()))
-    return [parted(fold(one.text)) for one in documents], tuple(one.source for one in documents)
-
-
-def _language(
-    settings: EncodingFit, vectors: WordVectors, transcripts: Mapping[str, str], prose: Sequence[str]
-) -> Proposer:
-    if settings.proposer:
-        return CausalWords.of(os.path.expandvars(settings.proposer), vectors.vocabulary)
-    return WordNgrams.fit(vectors.vocabulary, list(transcripts.values()), prose, settings.story_share)
-
-
-def _transcripts(training: Sequence[Run]) -> dict[str, str]:
-    """By story: its folded words, of the first recording."""
-    first = {one.story: one for one in reversed(training)}
-    return {story: " ".join(word for row in words_by_row(first[story]) for word in row) for story in sorted(first)}
 
 
 def new_people(data: EncodingData, training: Sequence[Run], model: EncodingModel) -> dict[str, NewPerson]:
@@ -231,7 +247,7 @@ def _split(
     used = {subject: {stretch.story for stretch in person.stretches} for subject, person in new.items()}
     kept = [one for one in training if one.story in used.get(one.subject, {one.story})]
     fitted, chose = (tuple((one.subject, one.story) for one in runs) for runs in (kept, watched))
-    read = [f"{data.study}/{story}" for story in {story for _, story in fitted}]
+    read = [f"{data.study}/{story}" for story in {one.story for one in training}]
     volumes = training[0].responses.mask is not None
     scopes = recorded(fitted, chose, sorted(read), data.study, training[0].responses.n_channels, volumes=volumes)
     if used:

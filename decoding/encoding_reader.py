@@ -31,10 +31,7 @@ REMEMBERED = 32  # words that a language model is told of what was written befor
 
 @dataclass(frozen=True, eq=False)
 class EncodingReading(Reading):
-    """`nats` (time window): log likelihood of the responses from each row on, a window's span of them, if a window's
-
-    true text was heard there.
-    """
+    """`nats` (time window): log likelihood of the responses from each row on, if a window's text was heard there."""
 
     nats: Float64[np.ndarray, "time window"]
 
@@ -71,13 +68,16 @@ class EncodingReading(Reading):
 
 
 class EncodingReader(BrainReader):
-    """Reads recordings with an encoding decoder; `search` tells how many hypotheses, and the weight of the evidence."""
+    """Reads recordings with an encoding decoder; `search` tells how many hypotheses, and the weight of the evidence.
+
+    What a writer has worked out about its words (a few MB to 160 MB) stays in memory unless `keep` is False.
+    """
 
     identified_by = "likelihood"
     reading = EncodingReading
 
-    def __init__(self, model: EncodingDecoder) -> None:
-        self.model = model
+    def __init__(self, model: EncodingDecoder, keep: bool = True) -> None:
+        self.model, self.keep = model, keep
         self._writers: dict[tuple[str, Search], WordWriter] = {}
 
     @property
@@ -96,6 +96,15 @@ class EncodingReader(BrainReader):
                 run.key,
                 f"Fitted: {', '.join(self.model.subjects)}.",
             )
+        needed = int(self._person(run).encoding.channels.max()) + 1
+        if run.responses.n_channels < needed:
+            raise BrokenData(
+                f"{run.responses.n_channels} channels, but the model reads {needed}",
+                run.key,
+                "Give a recording of the person that the model was fitted on.",
+            )
+        if run.responses.n_rows < self.model.window.rows(run.repetition_time):
+            raise BrokenData(f"{run.responses.n_rows} rows", run.key, "Give recordings of one window at least.")
         if abs(run.repetition_time - self.model.repetition_time) > SAME_TIME:
             raise BrokenData(
                 f"repetition time {run.repetition_time} s, but the model was fitted at {self.model.repetition_time} s",
@@ -124,10 +133,19 @@ class EncodingReader(BrainReader):
 
     def write_all(self, readings: Sequence[Reading], search: Search) -> list[str]:
         """From the responses and what was written before, never from true text."""
-        return [text for reading in readings for text in self._write(reading, search)]
+        texts = [text for reading in readings for text in self._write(reading, search)]
+        if not self.keep:
+            self._writers.clear()
+        return texts
 
     def write_as_long(self, readings: Sequence[Reading], search: Search) -> list[str]:
-        """As many characters as the speech rate expects: its likeliest words are short, and fewer letters err less."""
+        """As many words as the speech rate expects."""
+        return self.write_all(readings, replace(search, agreement=0.0))
+
+    def with_as_many_characters(
+        self, readings: Sequence[Reading], search: Search, alone: Sequence[str]
+    ) -> Sequence[str]:
+        """Its likeliest words are short, and fewer letters err less: as many characters as the speech rate expects."""
         return [text for reading in readings for text in self._write_alone(reading, search)]
 
     def _person(self, run: Run) -> Person:

@@ -126,7 +126,8 @@ class Evaluation:
         """Of the decoder and its baselines."""
         systems: dict[str, Pairs] = {}
         for name, texts in scored.texts.items():
-            stacks = windows.of_texts([[texts[i] for i in scored.kept]])
+            kept = [[texts[i] for i in scored.kept]]
+            stacks = windows.of_alone(kept, [self._by_characters(scored)]) if name == ALONE else windows.of_texts(kept)
             systems[name] = {metric: stack[0] for metric, stack in stacks.items()}
         systems[DECODER] |= identification_pairs(scored.similarity, self.reader.identified_by, windows.counts)
         ridge = self.ridges.get(scored.reading.run.subject)
@@ -135,6 +136,11 @@ class Evaluation:
             similarity = ridge.similarity(scored.reading.run, starts, scored.reading.rows)
             systems[RIDGE] = identification_pairs(similarity, "latent", windows.counts)
         return systems
+
+    def _by_characters(self, scored: ScoredStory) -> list[str]:
+        """The scored windows of the language model alone, as long in characters."""
+        texts = self.reader.with_as_many_characters([scored.reading], self.search, scored.texts[ALONE])
+        return [texts[i] for i in scored.kept]
 
     def _nulls(self, scored: ScoredStory, windows: WindowScores) -> dict[str, NullScores]:
         """The battery's nulls by system; each that needs the encoder is kept as soon as it is finished."""

@@ -22,7 +22,7 @@ ENCODING = ("voxels", "encoder", "latent")  # what lies between the responses an
 def untrained_reader(reader: BrainReader, seed: int) -> BrainReader:
     """A reader whose encoder was never trained; `seed` draws its weights."""
     if isinstance(reader, EncodingReader):
-        return EncodingReader(unfitted(reader.model, seed))
+        return EncodingReader(unfitted(reader.model, seed), keep=False)
     if not isinstance(reader, Reader):
         raise WrongArgument(f"no untrained {type(reader).__name__}", "null battery", "Leave out the null `untrained`.")
     return Reader(untrained(reader.model, seed), reader.batch)

@@ -57,7 +57,9 @@ class NullRun:
             parts.setdefault(null.system, []).append(self._part(readings, written))
             if null.alone:
                 texts = self.reader.write_as_long(readings, self.search)
-                parts.setdefault(null.alone, []).append((self.windows.of_texts(self._by_draw(texts)), None))
+                longer = self.reader.with_as_many_characters(readings, self.search, texts)
+                stacks = self.windows.of_alone(self._by_draw(texts), self._by_draw(longer))
+                parts.setdefault(null.alone, []).append((stacks, None))
         words = self.reading.true_counts[..., 0].ravel()
         return {system: NullScores.of_stacks(found, words) for system, found in parts.items()}
 

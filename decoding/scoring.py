@@ -95,6 +95,9 @@ def baselines_of_training(model: Decoder, root: str | Path) -> tuple[dict[str, F
     if wide > ridge.max_channels:
         notes.append(f"The ridge is left out: {wide} channels are more than its {ridge.max_channels}.")
         people = set()
+    if new := people & set(model.notes.get("new_people", {})):
+        notes.append(f"The ridge is left out for {', '.join(sorted(new))}: of a new person only minutes were used.")
+        people -= new
     fitted = {person: ridge.fit([run for run in runs if run.subject == person]) for person in sorted(people)}
     texts = {run.story: " ".join(word.text for word in run.words) for run in runs}
     return fitted, [texts[story] for story in sorted(texts)], notes
@@ -174,7 +177,11 @@ def evaluate_run(
     evaluation = Evaluation(reader_of(model), search, semantic_model, ridges, texts, chosen, work)
     scored = score(evaluation, runs)
     said = [f"{metric} is left out: {reason}" for metric, reason in evaluation.absent().items()]
-    rows = write_scores(run, scored, [*notes, *missing, *said, *left_out(chosen, scored)])
+    told = [
+        f"{who} was new: {minutes:g} minutes of recordings, and models that other people lent."
+        for who, minutes in model.notes.get("new_people", {}).items()
+    ]
+    rows = write_scores(run, scored, [*notes, *told, *missing, *said, *left_out(chosen, scored)])
     return scored, rows
 
 

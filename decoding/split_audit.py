@@ -129,20 +129,22 @@ def _read_by_name(evidence: Evidence) -> Check:
 def _corpus(evidence: Evidence) -> Check:
     """Against the numbers stored with the language model, otherwise against its texts, otherwise not at all."""
     name, language = "pre-training corpus", evidence.language
+    unknown = f"what {language.stranger} has read is not known" if language.stranger else ""
     texts = [(run, WindowedText.of(run, evidence.window)) for run in _one_per_text(evidence.scored)]
     if language.folder and (stored := Sketch.load(language.folder)):
         sketch, over = stored, f"{len(stored.numbers):,} stored numbers of 13-word runs, one in {stored.one_in}"
-    elif language.sources == ():
+    elif language.sources == () and not language.stranger:
         return Check(name, "no text but the stories that it names", PASSED)
     elif not language.paths:
-        return Check(name, "", NOT_CHECKED, "neither the corpus nor numbers of it are beside the language model")
+        return Check(name, "", NOT_CHECKED, unknown or "neither the corpus nor numbers of it are at hand")
     else:
         try:
             sketch = corpus_at_hand(language.paths, [text for _, text in texts])
         except (PlasticodeError, OSError) as error:
             return Check(name, "", NOT_CHECKED, f"the corpus cannot be read: {error}")
         over = f"{len(language.paths)} text file(s) or archive(s), read whole"
-    return Check.judged(name, over, [finding for run, text in texts for finding in sketch.found(run, text)])
+    found = Check.judged(name, over, [finding for run, text in texts for finding in sketch.found(run, text)])
+    return Check(name, over, NOT_CHECKED, unknown) if unknown and found.result == PASSED else found
 
 
 def _one_per_text(runs: tuple[Run, ...]) -> list[Run]:

@@ -26,13 +26,15 @@ from .trained import Split
 class PreTraining:
     """What is known of a language model: its folder, the stories that it read ("study/story") and its text files.
 
-    `sources` are the names of the texts that it read beside them; None where that is not known.
+    `sources` are the names of the texts that it read beside them; None where that is not known. `stranger` names a
+    language model of somebody else's that is used, whose reading nobody here knows.
     """
 
     folder: Path | None = None
     stories: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
     sources: tuple[str, ...] | None = None
+    stranger: str = ""
 
     @classmethod
     def of(cls, folder: Path | None, stories: Sequence[str] | None = None) -> PreTraining:
@@ -43,7 +45,7 @@ class PreTraining:
         arguments = _data_arguments(folder)
         paths = tuple(os.path.expandvars(path) for path in arguments.get("paths") or ())
         read = tuple(about.get("stories", ()) if stories is None else stories)
-        return cls(folder, read, paths, tuple(about["sources"]) if "sources" in about else None)
+        return cls(folder, read, paths, tuple(about["sources"]) if "sources" in about else None, about.get("model", ""))
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,6 +16,7 @@ from .metrics import bleu1_pairs, cer_pairs, inapplicable, meteor_pairs, meteor_
 
 Stack = Float64[np.ndarray, "_draw window window"]  # draws come in groups of any size
 
+BY_CHARACTERS = ("cer",)
 CLOSENESS = {"cer": cer_pairs, "wer": wer_pairs, "bleu1": bleu1_pairs, "meteor": meteor_pairs}
 
 
@@ -54,6 +55,14 @@ class WindowScores:
         if "semantic" not in left_out:
             scores["semantic"] = semantic.semantic_pairs(flat, self.true, self.semantic_model)
         return self._stacked(scores)
+
+    def of_alone(self, by_words: Sequence[Sequence[str]], by_characters: Sequence[Sequence[str]]) -> dict[str, Stack]:
+        """Of the language model alone: what counts characters is scored on texts that are as long in characters."""
+        scores = self.of_texts(by_words)
+        if by_characters != by_words:
+            flat = [text for texts in by_characters for text in texts]
+            scores |= self._stacked({metric: CLOSENESS[metric](flat, self.true) for metric in BY_CHARACTERS})
+        return scores
 
     def _stacked(self, scores: dict[str, Float64[np.ndarray, "row window"]]) -> dict[str, Stack]:
         n = len(self.true)

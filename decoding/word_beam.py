@@ -121,8 +121,9 @@ class WordWriter:
 
     def _reached(self, row: int) -> slice:
         """Rows of responses that words of this row drive, as far as the window's span goes."""
-        first = row + self.model.layout.delays[0]
-        return slice(first, min(first + len(self.model.layout.delays), self.model.layout.span))
+        span = self.model.layout.span
+        first = min(row + self.model.layout.delays[0], span)
+        return slice(first, min(first + len(self.model.layout.delays), span))
 
     @cached_property
     def _by_delay(self) -> Float32[np.ndarray, "delay feature component"]:

@@ -130,7 +130,7 @@ class WordNgrams:
                 "Give a share within 0 and 1, an order of 2 to 4, and up to 32,767 words.",
             )
         index = {word: i for i, word in enumerate(vocabulary)}
-        texts = [[_ids(text, index) for text in body] for body in (stories, prose)]
+        texts = [[_ids(text, index) for text in body if text.split()] for body in (stories, prose)]
         weights = [share, 1 - share] if all(texts) else [1.0, 1.0]
         bodies = [
             (Counts.of(body, len(vocabulary), order), weight)

@@ -9,12 +9,11 @@ import pandas as pd
 import pytest
 from plasticode.cli import main
 from plasticode.datasets.errors import BrokenData, MissingData, WrongArgument
-from plasticode.datasets.study import open_study
+from plasticode.datasets.study import Responses, open_study
 from plasticode.decoding.causal_words import CausalWords
 from plasticode.decoding.encoding_decoder import EncodingDecoder
 from plasticode.decoding.encoding_reader import EncodingReader
 from plasticode.decoding.search import Search
-from plasticode.decoding.speech_rate import whole_words
 
 STORIES = [f"story{letter}" for letter in "abcdefghij"]
 HELD = {"validation": STORIES[-3:-2], "test": STORIES[-2:]}
@@ -132,16 +131,17 @@ def test_no_true_text_is_looked_at(reader, here):
     assert reader.write(reader.read(run), SEARCH) == reader.write(reader.read(silent), SEARCH)
 
 
-def test_alone_writes_as_much_without_looking_at_the_brain(reader, here):
+def test_alone_writes_as_many_words_or_characters_without_looking_at_the_brain(reader, here):
     reading = reader.read(recording(here))
     decoded, alone = reader.write(reading, SEARCH), reader.write_alone(reading, SEARCH)
     assert decoded != alone
-    rate = reader.model.people["UTS03"].rate(reading.run.responses[:])
-    expected = whole_words(rate)[: len(alone) * reading.rows].reshape(-1, reading.rows).sum(axis=1)
+    words = [len(text.split()) for text in decoded]
+    assert [len(text.split()) for text in alone] == words
     longest = max(map(len, reader.model.language.vocabulary))
-    for text, words in zip(alone, expected, strict=True):
-        assert abs(len(text) + 1 - words * reader.model.letters) <= longest / 2 + 1
-    assert reader.write_alone(reading, Search(10, 0.0, 5.0)) == alone
+    longer = reader.with_as_many_characters([reading], SEARCH, alone)
+    for text, count in zip(longer, words, strict=True):
+        assert abs(len(text) + 1 - count * reader.model.letters) <= longest / 2 + 1
+    assert reader.with_as_many_characters([reading], Search(10, 0.0, 5.0), alone) == longer
 
 
 def test_similarities_are_those_of_windows_and_shifts_move_the_responses(reader, here):
@@ -216,6 +216,28 @@ def test_other_people_and_sampling_are_refused(reader, here):
         reader.read(slower)
     with pytest.raises(WrongArgument, match=r"temperature 0\.5"):
         reader.write(reader.read(run), Search(4, 0.5, 1.0))
+
+
+def test_a_recording_that_is_too_small_is_refused(reader, here):
+    run = recording(here)
+    for responses, said in (
+        (run.responses[:][:, :9], "9 channels, but the model reads 40"),
+        (run.responses[:4], "4 rows"),
+    ):
+        with pytest.raises(BrokenData, match=said):
+            reader.read(replace(run, responses=Responses(responses)))
+
+
+def test_what_a_strangers_model_has_read_is_not_known(here, tmp_path, tiny_gpt, capsys):
+    assert fit(here / "study", tmp_path / "run", "--proposer", tiny_gpt) == 2  # none of its pieces was ever said
+    said = " ".join(capsys.readouterr().err.replace("│", " ").split())
+    assert "not checked" in said
+    assert "words are one piece" in said
+
+
+def test_a_held_out_story_that_is_not_there_is_named(here, tmp_path, capsys):
+    assert fit(here / "study", tmp_path / "run", f"--data.test_stories={json.dumps([*HELD['test'], 'stroyx'])}") == 0
+    assert "held out, but not there: stroyx" in capsys.readouterr().err
 
 
 def test_parts_of_another_run_are_named(here, tmp_path):

@@ -88,8 +88,24 @@ def test_minutes_that_cannot_be_are_refused(here, tmp_path, capsys, told, said):
     assert said in capsys.readouterr().err
 
 
+def test_one_story_of_the_new_person_is_enough(here, tmp_path):
+    root = made(tmp_path / "study")
+    with np.load(here / "study" / "uts01.npz") as theirs:
+        parts = dict(theirs)
+    chosen = [i for i, story in enumerate(parts["story"]) if story in ("storya", *HELD["test"])]
+    kept = {name: parts[name][chosen] for name in ("story", "start", "stop")}
+    np.savez(root / "uts01.npz", pcs=parts["pcs"], **kept)
+    assert fit(root, tmp_path / "run", "--data.minutes={UTS01: 4}") == 0
+    donors = EncodingDecoder.load(tmp_path / "run")
+    assert {story.split("[")[0] for story in donors.people["UTS01"].encoding.stories} == {"storya"}
+
+
 def test_it_is_scored_like_any_run(here):
     told = ["--root", str(here / "study"), "--semantic-model", "none", "--subject", "UTS01"]
     assert main(["evaluate", str(here / "new"), *told]) == 0
     rows = json.loads((here / "new" / "results.json").read_text())
     assert {row["subject"] for row in rows} == {"UTS01"}
+    notes = " ".join(json.loads((here / "new" / "notes.json").read_text()))
+    assert "UTS01 was new: 4 minutes" in notes
+    assert "The ridge is left out for UTS01" in notes
+    assert "ridge" not in (here / "new" / "baselines.json").read_text()

@@ -1,4 +1,4 @@
-"""Oracles: nltk's interpolated Kneser-Ney, probabilities by hand, and sums that must be one."""
+"""Oracles: counts by the definition, and sums that must be one."""
 
 import numpy as np
 import pytest
