@@ -18,9 +18,10 @@ import yaml
 from encoding_identification import ROWS, word_vectors
 from plasticode.datasets.study import open_study
 from plasticode.decoding.across_people import AcrossPeople
+from plasticode.decoding.encoding_bands import encoding_model
 from plasticode.decoding.kept_scores import KeptScores
 from plasticode.decoding.protocol import Protocol, basis_of
-from plasticode.decoding.protocol_command import encoding_model, minutes_of, write
+from plasticode.decoding.protocol_command import minutes_of, write
 from plasticode.decoding.scoring import prepared
 from plasticode.decoding.semantic import MINILM
 from rich.console import Console

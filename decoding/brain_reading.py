@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Float64
@@ -67,6 +67,17 @@ class Reading(ABC):
         return [start * self.run.repetition_time for start in self.starts]
 
 
+@runtime_checkable
+class Scored(Protocol):
+    """What scoring asks of a decoder."""
+
+    @property
+    def split(self) -> Split: ...
+
+    @property
+    def vectors(self) -> WordVectors: ...
+
+
 class BrainReader(ABC):
     """Reads recordings with a decoder, and writes their text; it writes its own readings only.
 
@@ -75,16 +86,17 @@ class BrainReader(ABC):
 
     identified_by: ClassVar[str]
     reading: ClassVar[type[Reading]]
+    model: Scored
 
     @property
-    @abstractmethod
     def split(self) -> Split:
         """Of the decoder's run."""
+        return self.model.split
 
     @property
-    @abstractmethod
     def vectors(self) -> WordVectors:
         """Of words, by which texts are compared."""
+        return self.model.vectors
 
     @abstractmethod
     def accepts(self, run: Run) -> None:

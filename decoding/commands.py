@@ -46,7 +46,8 @@ All other options are keys of the config: --data.subjects '[UTS03]', --beam.hypo
 
 def fit_encoding_run(args: argparse.Namespace) -> None:
     """Fit, write the run folder, and say where it is."""
-    from .encoding_fit import fit_encoding, read_settings
+    from .encoding_fit import fit_encoding
+    from .encoding_settings import read_settings
     from .run_folder import RunFolder
 
     settings = read_settings(args.rest)

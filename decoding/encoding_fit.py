@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass
 
 import yaml
-from jsonargparse import ArgumentError, ArgumentParser, set_parsing_settings
 from rich.console import Console
 from rich.progress import track
 
@@ -20,15 +18,14 @@ from ..datasets.errors import MissingData, WrongArgument
 from ..datasets.prepare import prepare
 from ..datasets.study import Run, Study, open_study
 from ..datasets.whole_file import write_text
-from ..datasets.windows import WindowShape
 from .across_people import AcrossPeople
 from .causal_words import CausalWords
 from .characters import fold
-from .encoding_bands import content_bands, rate_band
+from .encoding_bands import encoding_model
 from .encoding_decoder import EncodingDecoder, Person
-from .encoding_features import EncodingFeatures, words_by_row
+from .encoding_features import words_by_row
 from .encoding_model import EncodingModel
-from .encoding_windows import Layout
+from .encoding_settings import EncodingData, EncodingFit
 from .network import SAME_TIME
 from .new_person import NewPerson, only
 from .run_folder import RunFolder
@@ -39,82 +36,8 @@ from .split_audit_evidence import PreTraining
 from .split_audit_scopes import recorded
 from .split_audit_verbs import audit_fit
 from .trained import Split
-from .word_beam import WordBeam
 from .word_ngrams import Proposer, WordNgrams
 from .word_vectors import WordVectors
-
-
-@dataclass(frozen=True)
-class EncodingData:
-    """What is read.
-
-    Parameters
-    ----------
-    study, root, subjects, study_options
-        Where the recordings are, whose are fitted (all by default), and further parameters of the study's reader.
-    paths
-        Prose for word vectors and language model: .txt files, folders or tar archives.
-    minutes
-        New people: of each only so many minutes of the training stories are used, and everybody else lends a model
-        (see `adaptation`), fitted on the stories that all have heard.
-    validation_stories, test_stories
-        Held out by name: never fitted on, and no word of theirs is counted. Only the audit looks at their words.
-    window
-        Length of a window's text, s.
-    """
-
-    study: str
-    root: str
-    subjects: list[str] | None = None
-    study_options: dict[str, Any] = field(default_factory=dict)
-    paths: list[str] = field(default_factory=list)
-    validation_stories: list[str] = field(default_factory=list)
-    test_stories: list[str] = field(default_factory=list)
-    minutes: dict[str, float] = field(default_factory=dict)
-    window: WindowShape = field(default_factory=WindowShape)
-
-    def __post_init__(self) -> None:
-        if wrong := {who: minutes for who, minutes in self.minutes.items() if not minutes > 0}:
-            raise WrongArgument(f"minutes {wrong}", "data.minutes", "Give numbers above 0.")
-
-
-@dataclass(frozen=True)
-class EncodingFit:
-    """Settings of `plasticode fit-encoding`.
-
-    Parameters
-    ----------
-    data
-        What is read.
-    beam
-        How text is written.
-    story_share
-        Weight of the training stories beside prose in the n-grams that propose words.
-    proposer
-        A causal language model of Hugging Face that proposes in place of the n-grams: a local folder or a name in the
-        cache. What it has read is not known, and the audit says so.
-    """
-
-    data: EncodingData
-    beam: WordBeam = field(default_factory=lambda: WordBeam(hypotheses=20, evidence=2.0))
-    story_share: float = 0.5
-    proposer: str | None = None
-
-
-def read_settings(arguments: Sequence[str]) -> EncodingFit:
-    """From `--config FILE` and `--key value`; raises `WrongArgument` for what does not fit."""
-    set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=["plasticode"])
-    parser = ArgumentParser(exit_on_error=False, prog="plasticode fit-encoding")
-    parser.add_argument("--config", action="config")
-    parser.add_class_arguments(EncodingFit, None)
-    try:
-        found = yaml.safe_load(parser.dump(parser.parse_args(list(arguments)), skip_unset=False))
-    except (ArgumentError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        remedy = "See `plasticode fit-encoding --help`."
-        raise WrongArgument(reason, "plasticode fit-encoding", remedy) from error
-    data = {**found["data"], "window": WindowShape(**found["data"]["window"])}
-    return EncodingFit(EncodingData(**data), WordBeam(**found["beam"]), found["story_share"], found["proposer"])
 
 
 def fit_encoding(settings: EncodingFit, run: RunFolder, console: Console) -> EncodingDecoder:
@@ -187,11 +110,6 @@ class _Read:
             return CausalWords.of(os.path.expandvars(settings.proposer), self.vectors.vocabulary)
         stories = list(self.transcripts.values())
         return WordNgrams.fit(self.vectors.vocabulary, stories, self.prose, settings.story_share)
-
-
-def encoding_model(vectors: WordVectors, rows: int) -> EncodingModel:
-    """Of word vectors and rates: what looks at one word at a time."""
-    return EncodingModel(EncodingFeatures([*content_bands(vectors), rate_band(vectors)]), Layout(rows=rows))
 
 
 def recordings(study: Study, data: EncodingData, console: Console) -> tuple[list[Run], list[Run]]:

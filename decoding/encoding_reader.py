@@ -21,9 +21,7 @@ from .encoding_model import FittedEncodingModel
 from .network import SAME_TIME
 from .search import Search
 from .speech_rate import whole_words
-from .trained import Split
 from .word_beam import WordWriter
-from .word_vectors import WordVectors
 
 SPARE = 3  # times as many words as expected are written alone, and cut where there are characters enough
 REMEMBERED = 32  # words that a language model is told of what was written before a window
@@ -73,20 +71,13 @@ class EncodingReader(BrainReader):
     What a writer has worked out about its words (a few MB to 160 MB) stays in memory unless `keep` is False.
     """
 
+    model: EncodingDecoder
     identified_by = "likelihood"
     reading = EncodingReading
 
     def __init__(self, model: EncodingDecoder, keep: bool = True) -> None:
         self.model, self.keep = model, keep
         self._writers: dict[tuple[str, Search], WordWriter] = {}
-
-    @property
-    def split(self) -> Split:
-        return self.model.split
-
-    @property
-    def vectors(self) -> WordVectors:
-        return self.model.vectors
 
     def accepts(self, run: Run) -> None:
         """Raise the one clear error when the model cannot read the recording."""

@@ -21,10 +21,7 @@ from ..page_figure import saved
 from . import semantic
 from .across_people import WAYS, AcrossPeople, Way
 from .decoders import load_decoder
-from .encoding_bands import content_bands, rate_band
-from .encoding_features import EncodingFeatures
-from .encoding_model import EncodingModel
-from .encoding_windows import Layout
+from .encoding_bands import encoding_model
 from .figures_minutes import minutes_figure
 from .held_out import used_stories
 from .kept_scores import KeptScores
@@ -33,7 +30,6 @@ from .run_folder import RunFolder
 from .scoring import prepared, write_table
 from .split_audit_verbs import audit_evaluation
 from .trained import Split
-from .word_vectors import WordVectors
 
 FOLDER = "protocol"
 SHOWN = ["metric", "subject", "way", "minutes", "value", "ci_low", "ci_high", "null_mean", "p", "chance", "n_windows"]
@@ -81,11 +77,6 @@ def recordings(split: Split, root: Path, wanted: Callable[[str], bool]) -> dict[
     if not runs:
         raise MissingData("no story to train on, or none to score", root, "Give the folder of the run's own study.")
     return {(run.subject, run.story): run for run in reversed(runs)}
-
-
-def encoding_model(vectors: WordVectors, rows: int, states: str = "") -> EncodingModel:
-    """Word vectors and rates, and the states of a sentence model where one is named, for windows of so many rows."""
-    return EncodingModel(EncodingFeatures([*content_bands(vectors, states), rate_band(vectors)]), Layout(rows=rows))
 
 
 def sentence_model(console: Console) -> str:

@@ -18,10 +18,9 @@ from .brain_reading import BrainReader, Reading
 from .network import SAME_TIME
 from .search import Search, expected_lengths, write, write_alone
 from .text_features import similarity
-from .trained import Split, TrainedModel
+from .trained import TrainedModel
 from .unfold import Unfold
 from .window_batches import WindowSet
-from .word_vectors import WordVectors
 
 TENSORS = ("latent", "counts", "embedding")
 
@@ -80,6 +79,7 @@ class Reader(BrainReader):
         Windows encoded at once.
     """
 
+    model: TrainedModel
     identified_by = "latent"
     reading = LatentReading
 
@@ -89,14 +89,6 @@ class Reader(BrainReader):
     @cached_property
     def vocabulary(self) -> Vocabulary:
         return Vocabulary(self.model.features, self.model.characters)
-
-    @property
-    def split(self) -> Split:
-        return self.model.split
-
-    @property
-    def vectors(self) -> WordVectors:
-        return self.model.vectors
 
     def accepts(self, run: Run) -> None:
         """Raise the one clear error when the model cannot read the recording."""
