@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 from plasticode.datasets.study import Responses
-from plasticode.decoding.encoding_features import words_by_row
+from plasticode.decoding.encoding_features import Band, EncodingFeatures, VectorSource, WordCount, words_by_row
+from plasticode.decoding.encoding_model import EncodingModel
+from plasticode.decoding.encoding_windows import Layout
 from plasticode.decoding.speech_rate import AHEAD, SpeechRate, whole_words
 
 
@@ -41,3 +43,28 @@ def test_whole_words_keep_the_running_total():
     counts = whole_words(rate)
     assert counts.min() >= 0
     assert np.abs(np.cumsum(counts) - np.cumsum(rate)).max() <= 0.5
+
+
+def test_a_filter_of_the_encoding_model_reads_the_rate_from_two_minutes(tiny):
+    """Words act through patterns of their own and a common one; the model knows them, the minutes do not."""
+    bands = [Band(VectorSource(tiny.vectors())), Band(WordCount(), 3.0, whole=False)]
+    rng = np.random.default_rng(2)
+    patterns, common = rng.normal(size=(2, 5, 12)), rng.normal(size=(2, 12))
+
+    def heard(story, n_rows):
+        run = tiny.run(story=story, n_rows=n_rows, seed=ord(story))
+        responses = 1.5 * np.random.default_rng(ord(story)).normal(size=(n_rows + 2, 12))
+        for row, words in enumerate(words_by_row(run)):
+            for delay in (1, 2):
+                effect = tiny.vectors()(words) @ patterns[delay - 1] + common[delay - 1]
+                responses[row + delay] += effect.sum(axis=0)
+        responses = responses[:n_rows]
+        return replace(run, responses=Responses((responses - responses.mean(axis=0)).astype(np.float32)))
+
+    layout = Layout(delays=(1, 2), rows=5, reach=1)
+    model = EncodingModel(EncodingFeatures(bands), layout, penalties=(1.0, 10.0)).fit([heard(s, 200) for s in "abcdef"])
+    rate, unseen = SpeechRate.matched(model, [heard(story, 30) for story in "xy"]), heard("z", 200)
+    read = np.corrcoef(rate(unseen.responses[:]), said(unseen))[0, 1]
+    few = np.corrcoef(SpeechRate.fit([heard(story, 30) for story in "xy"])(unseen.responses[:]), said(unseen))[0, 1]
+    assert read > 0.7
+    assert read > few
