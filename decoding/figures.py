@@ -95,10 +95,13 @@ def identification_matrix(
     similarity: Float[np.ndarray, "window candidate"],
     right: Bool[np.ndarray, " window"],
     best: Float[np.ndarray, " window"],
+    label: str = "similarity",
+    row: str = "latent",
 ) -> Figure:
     """Similarity of every window's latent (row) and every window's text (column); the diagonal is the right answer.
 
-    `best` is the column with the highest similarity of each row, filled where it is `right`.
+    `label` and `row` name another measure, and what is held against the texts. `best` is the column with the highest
+    similarity of each row, filled where it is `right`.
     """
     n = len(similarity)
     figure, axes = _panel(4.3, 3.75)
@@ -108,11 +111,11 @@ def identification_matrix(
     marks: dict[str, Any] = {"ls": "none", "marker": "o", "ms": size, "mec": ORANGE, "mew": 1.0, "clip_on": False}
     axes.plot(best[~right] + 1, rows[~right], mfc="none", label="best guess, wrong", **marks)
     axes.plot(best[right] + 1, rows[right], mfc=ORANGE, label="best guess, right", **marks)
-    axes.set(xlabel="text of window", ylabel="latent of window", aspect="equal")
+    axes.set(xlabel="text of window", ylabel=f"{row} of window", aspect="equal")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MaxNLocator(7, integer=True))
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2, handletextpad=0.3, borderpad=0)
-    bar = figure.colorbar(shown, ax=axes, label="similarity", shrink=0.85, pad=0.02)
+    bar = figure.colorbar(shown, ax=axes, label=label, shrink=0.85, pad=0.02)
     bar.outline.set_visible(False)
     return figure
 

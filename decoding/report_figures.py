@@ -42,7 +42,7 @@ def ranks(similarity: Float[np.ndarray, "window candidate"]) -> Float[np.ndarray
 
 
 def shown_story(record: RunRecord) -> Key | None:
-    """The story shown in full: the median one by latent identification, so neither the best nor the worst."""
+    """The story shown in full: the median one by identification, so neither the best nor the worst."""
     if record.similarities:
         quality = {
             key: float(np.diagonal(percentile_pairs(matrix)).mean()) for key, matrix in record.similarities.items()
@@ -151,12 +151,17 @@ def identification_panels(record: RunRecord, key: Key) -> Markup:
     similarity, whole = record.similarities[key], record.similarities
     best = similarity.argmax(axis=1).astype(float)
     right = best == np.arange(len(similarity))
-    figure = identification_matrix(similarity, right, best)
-    alt = f"Similarity of {len(right)} latents and texts; {int(right.sum())} best guesses on the diagonal"
+    read, shown = ("latent", similarity), ("similarity", "latent")
+    if record.identified_by == "likelihood":  # windows differ in how likely any text is: only differences tell
+        spread = np.maximum(similarity.std(axis=1, keepdims=True), 1e-9)
+        read = ("window", (similarity - similarity.mean(axis=1, keepdims=True)) / spread)
+        shown = ("log likelihood, z of each row", "responses")
+    figure = identification_matrix(read[1], right, best, *shown)
+    alt = f"{shown[0]} of {len(right)} windows and texts; {int(right.sum())} best guesses on the diagonal"
     drawn = [image(svg(figure), alt), *_rank_images(whole, _quadrant_of(record.results))]
     subject, story = (element("span", part).html for part in key)
     caption = (
-        f"<b>Identification.</b> Grey: similarity of each latent (row) and each text (column) for “{story}” heard "
+        f"<b>Identification.</b> Grey: {shown[0]}, of each {read[0]} (row) and each text (column) for “{story}” heard "
         f"by {subject}, the median of {plural(len(whole), 'recording')} by mean percentile; {int(right.sum())} of "
         f"{len(right)} best guesses (circles) are right, that is, on the diagonal; chance is 1. Bars: the rank of the "
         f"right window over all {sum(map(len, whole.values())):,} scored windows, beside the count that "

@@ -103,6 +103,11 @@ class RunRecord:
     missing: frozenset[str]
 
     @property
+    def identified_by(self) -> str:
+        """What picks the right window: "latent", or "likelihood" for an encoding decoder."""
+        return "likelihood" if any(row.metric.startswith("likelihood_") for row in self.results) else "latent"
+
+    @property
     def study(self) -> str:
         named = [score.study for score in self.results if score.study]
         return str(self.split.get("study") or (named[0] if named else "unnamed study"))

@@ -92,14 +92,18 @@ def _texts(record: RunRecord) -> list[Markup]:
     stories = {(str(who), str(what)): rows for (who, what), rows in record.texts.groupby(["subject", "story"])}
     key = key if key in stories else next(iter(stories))
     ranks = {name: drawn.ranks(matrix) for name, matrix in record.similarities.items()}
-    median = "the median recording by latent identification" if key in ranks else "the first recording"
+    median = (
+        f"the median recording by identification from the {record.identified_by}"
+        if key in ranks
+        else "the first recording"
+    )
     caption = (
         f"“{key[1]}”, heard by {key[0]}: {median}. Every row is one window; the text was decoded without seeing any of "
         "the true text. Words that a column shares with what was heard are marked: in blue, or dotted where they are "
         f"among the twelve most frequent words ({', '.join(sorted(frequent))}), which any two texts share."
     )
     if key in ranks:
-        caption += " Rank: place of the window's own text by the latent."
+        caption += f" Rank: place of the window's own text by the {record.identified_by}."
     parts = [_reading(timeline(stories[key], frequent, ranks.get(key))), element("p", caption, kind="caption")]
     return parts + _other_texts({name: rows for name, rows in stories.items() if name != key}, frequent, ranks)
 
