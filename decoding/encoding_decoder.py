@@ -142,11 +142,6 @@ class EncodingDecoder:
         return [f"{folder}/{file}" for folder in folders for file in ("model.json", "model.safetensors")]
 
 
-def is_encoding_decoder(about: Mapping[str, Any]) -> bool:
-    """Whether a run's model.json is that of an `EncodingDecoder`."""
-    return about.get("format") == FORM
-
-
 def _place(name: str) -> str:
     """A person's folder; no name leads out of the run."""
     return f"{PEOPLE}/{quote(name, safe=' ').replace('.', '%2E')}"
