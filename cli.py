@@ -31,14 +31,8 @@ VERBS: dict[str, tuple[str | dict[str, str], str]] = {
     "fetch": (".datasets.fetch_command", "bring a study's recordings"),
     "sys-info": (DECODING, "versions and hardware, for a bug report"),
 }
-PASS_ON = {
-    "fit",
-    "fit-encoding",
-    "validate",
-    "test",
-    "predict",
-    "rsa",
-}  # their other arguments are those of jsonargparse
+# The other arguments of these are jsonargparse's.
+PASS_ON = {"fit", "fit-encoding", "validate", "test", "predict", "rsa"}
 
 
 class Parser(argparse.ArgumentParser):

@@ -14,7 +14,9 @@ import numpy as np
 from jaxtyping import Float, Float64
 from torch import Tensor
 
+from ..datasets.errors import BrokenData
 from ..datasets.study import Run
+from .network import SAME_TIME
 from .search import Search
 from .trained import Split
 from .word_vectors import WordVectors, text_similarity
@@ -97,6 +99,15 @@ class BrainReader(ABC):
     def vectors(self) -> WordVectors:
         """Of words, by which texts are compared."""
         return self.model.vectors
+
+    def require_clock(self, run: Run, repetition_time: float) -> None:
+        """Raise `BrokenData` for a recording that was sampled otherwise than what the model learned from."""
+        if abs(run.repetition_time - repetition_time) > SAME_TIME:
+            raise BrokenData(
+                f"repetition time {run.repetition_time} s, but the model was trained at {repetition_time} s",
+                run.key,
+                "Resample the recording or train another model.",
+            )
 
     @abstractmethod
     def accepts(self, run: Run) -> None:

@@ -18,7 +18,6 @@ from .brain_reading import BrainReader, Reading
 from .encoding_decoder import EncodingDecoder, Person
 from .encoding_features import Rows, words_by_row
 from .encoding_model import FittedEncodingModel
-from .network import SAME_TIME
 from .search import Search
 from .speech_rate import whole_words
 from .word_beam import WordWriter
@@ -96,12 +95,7 @@ class EncodingReader(BrainReader):
             )
         if run.responses.n_rows < self.model.window.rows(run.repetition_time):
             raise BrokenData(f"{run.responses.n_rows} rows", run.key, "Give recordings of one window at least.")
-        if abs(run.repetition_time - self.model.repetition_time) > SAME_TIME:
-            raise BrokenData(
-                f"repetition time {run.repetition_time} s, but the model was fitted at {self.model.repetition_time} s",
-                run.key,
-                "Resample the recording or fit another model.",
-            )
+        self.require_clock(run, self.model.repetition_time)
 
     def read(self, run: Run) -> EncodingReading:
         """Likelihoods, speech rate and true texts of all windows; raises `BrokenData` or `WrongArgument`."""
@@ -142,19 +136,14 @@ class EncodingReader(BrainReader):
     def _person(self, run: Run) -> Person:
         return self.model.people[run.subject]
 
-    def _counts(self, run: Run) -> Int[np.ndarray, " time"]:
-        person = self._person(run)
-        return whole_words(person.rate(run.responses[:][:, person.encoding.channels]))
-
     def _write(self, reading: Reading, search: Search) -> list[str]:
         run = reading.run
-        writer, counts = self._writer(run.subject, search), self._counts(run)
+        writer, counts = self._writer(run.subject, search), _counts(reading)
         model, vocabulary = writer.model, writer.proposer.vocabulary
         said: list[list[str]] = [[] for _ in range(reading.starts[-1] + reading.rows)] if reading.starts else []
         written: list[int] = []
         texts = []
-        for start, observed in zip(reading.starts, model.observed(run, reading.starts), strict=True):
-            own = counts[start : start + reading.rows]
+        for start, own, observed in zip(reading.starts, counts, model.observed(run, reading.starts), strict=True):
             words = writer.window(observed, own, written[-REMEMBERED:], _spill(model, said, start))
             written += words
             for row, (stop, count) in enumerate(zip(np.cumsum(own), own, strict=True)):
@@ -163,13 +152,12 @@ class EncodingReader(BrainReader):
         return texts
 
     def _write_alone(self, reading: Reading, search: Search) -> list[str]:
-        run = reading.run
-        writer, counts = self._writer(run.subject, replace(search, agreement=0.0)), self._counts(run)
-        vocabulary, silence = writer.proposer.vocabulary, np.zeros_like(writer.model.observed(run, [0])[0])
+        writer = self._writer(reading.run.subject, replace(search, agreement=0.0))
+        vocabulary = writer.proposer.vocabulary
+        silence = np.zeros((writer.model.layout.span, len(writer.model.channels)), np.float32)
         written: list[int] = []
         texts = []
-        for start in reading.starts:
-            own = counts[start : start + reading.rows]
+        for own in _counts(reading):
             words = writer.window(silence, SPARE * own, written[-REMEMBERED:])
             words = _as_long(words, vocabulary, own.sum() * self.model.letters)
             written += words
@@ -193,6 +181,11 @@ class EncodingReader(BrainReader):
     ) -> Float64[np.ndarray, "time window"]:
         every = range(run.responses.n_rows)
         return model.log_likelihood(run, every, model.expected(texts, starts))
+
+
+def _counts(reading: Reading) -> Int[np.ndarray, "window row"]:
+    """Words to write in each row: as many in all as the reading expects up to there."""
+    return whole_words(reading.counts[..., 0].flatten().double().numpy()).reshape(len(reading.starts), reading.rows)
 
 
 def _spill(model: FittedEncodingModel, said: Rows, start: int) -> np.ndarray:

@@ -26,7 +26,7 @@ class EncodingData:
         Prose for word vectors and language model: .txt files, folders or tar archives.
     minutes
         New people: of each only so many minutes of the training stories are used, and everybody else lends a model
-        (see `adaptation`), fitted on the stories that all have heard.
+        (see `adaptation`), fitted on the stories that all who lend have heard.
     validation_stories, test_stories
         Held out by name: never fitted on, and no word of theirs is counted. Only the audit looks at their words.
     window

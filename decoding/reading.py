@@ -15,7 +15,6 @@ from ..datasets.errors import BrokenData, WrongArgument
 from ..datasets.study import Run
 from .agreement import Agreement, Vocabulary
 from .brain_reading import BrainReader, Reading
-from .network import SAME_TIME
 from .search import Search, expected_lengths, write, write_alone
 from .text_features import similarity
 from .trained import TrainedModel
@@ -92,13 +91,8 @@ class Reader(BrainReader):
 
     def accepts(self, run: Run) -> None:
         """Raise the one clear error when the model cannot read the recording."""
-        facts, where = self.model.network.facts, run.key
-        if abs(run.repetition_time - facts.repetition_time) > SAME_TIME:
-            raise BrokenData(
-                f"repetition time {run.repetition_time} s, but the model was trained at {facts.repetition_time} s",
-                where,
-                "Resample the recording or train another model.",
-            )
+        facts = self.model.network.facts
+        self.require_clock(run, facts.repetition_time)
         if facts.grid is None:
             self._accept_channels(run)
         else:

@@ -35,8 +35,10 @@ HEADS = ("Value", "95% interval", "p permuted", "Decoder", f"Decoder {MINUS} nul
 MEANING = (
     f"Every null runs free through the same path as the recording: encode, text rate, write, score. {NOISE}: the "
     "recording with random phases, so with its spectra and covariances; "
-    f"{UNTRAINED}: weights drawn anew between responses and latent; {ALONE_AS_NOISE}: what a win of noise is held "
-    f"against; {SHIFTED}: latents moved in a circle against the story by at least 40 repetitions; {OTHER}: somebody "
+    f"{UNTRAINED}: weights drawn anew between responses and latent (of an encoding model: between text and responses); "
+    f"{ALONE_AS_NOISE}: what a win of noise is held "
+    f"against; {SHIFTED}: latents (or responses) moved in a circle against the story by at least 40 repetitions; "
+    f"{OTHER}: somebody "
     "else's responses to the same story read as this person's. On a common grid that is no empty null: brains share "
     "what they hear, and it shows how much of the decoder is not this person's own."
 )

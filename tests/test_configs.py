@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import yaml
 from plasticode.bioplausible import image_module
-from plasticode.cli import VERBS
+from plasticode.cli import VERBS, main
 from plasticode.datasets.design import SyntheticDesign
 from plasticode.datasets.labelled_images import LabelledImages, image_class
 from plasticode.datasets.synthetic import write_synthetic
@@ -24,9 +24,12 @@ from plasticode.decoding.language_model import DecoderSize, LanguageModel
 from plasticode.decoding.search import Search
 from plasticode.decoding.word_vectors import WordVectors
 
+from .decoding.planted_words import STORIES, made
+
 TEXT = "once upon a time there was a fox who ran over the hill and saw the river and the moon " * 20
 N_ROWS, N_CHANNELS = 40, 6  # of a stand-in story of lebel2023: 80 s
 DESIGN = SyntheticDesign.small()
+ENCODING = CONFIGS / "lebel2023_encoding.yaml"
 
 
 def content(path: Path) -> dict[str, Any]:
@@ -132,6 +135,24 @@ def test_the_language_model_never_reads_what_is_held_out_from_the_brain_model() 
         assert text["validation_stories"] == brain["validation_stories"]
         assert text["excluded_stories"] == brain["test_stories"]
         assert not set(brain["validation_stories"]) & set(brain["test_stories"])
+
+
+def test_both_decoders_hold_out_the_same_stories() -> None:
+    network, encoding = content(CONFIGS / "lebel2023.yaml")["data"]["init_args"], content(ENCODING)["data"]
+    for part in ("validation_stories", "test_stories"):
+        assert encoding[part] == network[part]
+
+
+def test_the_config_of_the_encoding_decoder_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PLASTICODE_CACHE", str(tmp_path / "cache"))
+    held = {"validation_stories": STORIES[-2:-1], "test_stories": STORIES[-1:]}
+    given = {"root": made(tmp_path / "study"), "paths": "[]", **{name: json.dumps(held[name]) for name in held}}
+    overrides = [f"--data.{name}={value}" for name, value in given.items()]
+    assert main(["fit-encoding", "--config", str(ENCODING), *overrides, "--run-dir", str(tmp_path / "run")]) == 0
+    settings, beam = content(tmp_path / "run" / "config.yaml"), content(ENCODING)["beam"]
+    assert settings["beam"] == beam
+    search = json.loads((tmp_path / "run" / "search.json").read_text())
+    assert (search["hypotheses"], search["agreement"]) == (beam["hypotheses"], beam["evidence"])
 
 
 def test_at_least_five_real_stories_are_held_out_by_name() -> None:

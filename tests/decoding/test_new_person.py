@@ -10,7 +10,7 @@ from plasticode.decoding.encoding_decoder import EncodingDecoder
 from plasticode.decoding.encoding_reader import EncodingReader
 from plasticode.decoding.search import Search
 
-from .test_encoding_decoder import HELD, N_CHANNELS, fit, made
+from .planted_words import HELD, N_CHANNELS, fit, made
 
 SEARCH = Search(10, 0.0, 1.0)
 
