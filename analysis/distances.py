@@ -28,6 +28,7 @@ from .pattern_blocks import FEWEST, VALUES, Blocks, PatternBlocks, as_tensor, mo
 from .squared_distances import Block, Features, squared_distances
 
 CHUNK = 256 * 2**20  # bytes
+LOT = 256  # features that are whitened together
 PRIOR_RATE, PRIOR_WEIGHT = 1.0, 0.1  # rsatoolbox's: a rate of 1 with the weight of a tenth of an observation
 
 Noise = np.ndarray | Tensor
@@ -127,17 +128,19 @@ def whitened(
 ) -> Iterator[Rows]:
     """Blocks of x W, of all rows or some.
 
-    As many features are computed together as a quarter of the chunk holds: for each such lot x is read once.
+    Features are computed in lots of a quarter of the chunk at most. For each lot x is read once, an eighth of the chunk
+    at a time: were it a few channels at a time, moving the lot would cost more than the product.
     """
     n = patterns.n if rows is None else len(rows)
-    width = max(FEWEST, chunk // (4 * 8 * n))
+    width = max(FEWEST, min(LOT, chunk // (4 * 8 * n)))
     for first in range(0, factor.shape[1], width):
         lot = torch.zeros(n, min(width, factor.shape[1] - first), dtype=torch.float64, device=factor.device)
-        for start, stop in patterns.spans():
-            part = factor[start:stop, first : first + width]
-            if bool(part.any()):  # half of a triangular factor is 0
-                means = patterns.means(start, stop)
-                lot.addmm_(means if rows is None else means[rows], part)
+        wide = factor[:, first : first + width]
+        used = int(wide.any(1).int().argmax())  # above the first channel that it uses a triangular factor is 0
+        for start, stop in patterns.spans(max(VALUES, chunk // (8 * 8))):
+            if stop > used:
+                means = patterns.means(max(start, used), stop)
+                lot.addmm_(means if rows is None else means[rows], wide[max(start, used) : stop])
         narrow = max(FEWEST, VALUES // n)
         yield from (lot[:, start : start + narrow] for start in range(0, lot.shape[1], narrow))
 

@@ -51,9 +51,9 @@ def tau_b(models: Rows, data: Rows) -> Table:
 
 
 def _tau(models: Rows, data: Rows, *, corrected: bool) -> Table:
-    ranked = RankedRows(dense_ranks(data), np.ones(data.shape[1], np.intp))
+    ranked = RankedRows(np.array(in_threads(_ranks, data)), np.ones(data.shape[1], np.intp))
     everyone = np.arange(len(data))
-    found = in_threads(lambda ranks: ranked.tau(ranks, everyone, corrected=corrected), dense_ranks(models))
+    found = in_threads(lambda model: ranked.tau(_ranks(model), everyone, corrected=corrected), models)
     return np.array(found).reshape(len(models), len(data))
 
 
@@ -105,6 +105,10 @@ class RankedRows:
     @cached_property
     def _all(self) -> float:
         return _pairs(self.times.sum())
+
+
+def _ranks(row: Float64[np.ndarray, " pair"]) -> Int[np.ndarray, " pair"]:
+    return np.asarray(dense_ranks(row[None])[0])
 
 
 def in_threads(call: Callable[[Item], Found], items: Iterable[Item]) -> list[Found]:

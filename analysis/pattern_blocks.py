@@ -59,9 +59,9 @@ class PatternBlocks:
             return torch.ones(self.n, dtype=torch.float64, device=self.device)
         return torch.bincount(self.groups, minlength=self.n).double().to(self.device)
 
-    def spans(self) -> Iterator[tuple[int, int]]:
-        """First channel of each block, and the first of the next."""
-        width = max(FEWEST, VALUES // max(len(self.values), self.n))
+    def spans(self, values: int = VALUES) -> Iterator[tuple[int, int]]:
+        """First channel of each block of so many values, and the first of the next."""
+        width = max(FEWEST, values // max(len(self.values), self.n))
         return ((start, min(start + width, self.n_channels)) for start in range(0, self.n_channels, width))
 
     def sums(self, start: int, stop: int) -> Float64[Tensor, "group channel"]:

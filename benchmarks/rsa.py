@@ -5,9 +5,10 @@
 One line of JSON a row, and at the end a table. RDMs here; comparison and inference in `rsa_comparison.py` and
 `rsa_inference.py` beside this file, where they are there.
 
-`rate` is the share of the machine's rate of single-precision matrix products (measured in turn with the rest, of the
-same size) at which the products run that an RDM cannot do without: half a product, by symmetry, for each fold of a
-crossnobis. `difference` is the largest one, relative to the distance (crossnobis: to the root mean square).
+`rate` is the share of the machine's rate of matrix products (measured in turn with the rest, of the same size) at which
+the products run that an RDM cannot do without: half a product in single precision, by symmetry, for each fold of a
+crossnobis; with a noise precision also half of one in double, all patterns by its triangular factor. `difference` is
+the largest one, relative to the distance (crossnobis: to the root mean square).
 `memory` is the peak beside data and chunk, in units of the result, in a process of its own (Linux).
 """
 
@@ -32,7 +33,7 @@ from rsatoolbox.rdm import calc_rdm
 SIZES, QUICK = (2000, 5000), (300, 500)  # conditions
 CHANNELS, FOLDS = 1000, 4
 CHUNK = 64 * 2**20  # bytes, where memory is measured
-METHODS = ("correlation", "euclidean", "mahalanobis", "poisson", "crossnobis")
+METHODS = ("correlation", "euclidean", "mahalanobis", "poisson", "crossnobis", "crossnobis with noise")
 PARTS = ("rdm", "comparison", "inference")
 
 
@@ -65,17 +66,21 @@ def rdm_rows(sizes: tuple[int, ...] = SIZES, repeats: int = 5) -> Iterator[dict[
 
 
 def rdm_row(method: str, n: int, repeats: int) -> dict[str, Any]:
-    data = patterns(n, FOLDS if method == "crossnobis" else 1)
+    kind, data, noise = method.split()[0], patterns(n, folds(method)), precision(method)
     x = torch.from_numpy(data.measurements[:n])
-    settings = {"noise": precision()} if method in {"mahalanobis", "crossnobis"} else {}
-    cv = {"cv_descriptor": "run"} if method == "crossnobis" else {}
+    settings = {} if noise is None else {"noise": noise}
+    cv = {"cv_descriptor": "run"} if kind == "crossnobis" else {}
     systems: dict[str, Callable[[], Any]] = {
         "product": lambda: x @ x.T,
-        "ours": lambda: rdms(data, method, **settings).dissimilarities[0],
-        "rsatoolbox": lambda: calc_rdm(data, method, "stimulus", **settings, **cv).dissimilarities[0],
+        "ours": lambda: rdms(data, kind, **settings).dissimilarities[0],
+        "rsatoolbox": lambda: calc_rdm(data, kind, "stimulus", **settings, **cv).dissimilarities[0],
     }
+    if noise is not None:
+        every, factor = torch.from_numpy(data.measurements).double(), torch.from_numpy(noise)
+        systems["whitening"] = lambda: every @ factor
     seconds, results = in_turns(systems, repeats)
-    products = FOLDS if method == "crossnobis" else 2 if method == "poisson" else 1
+    products = 2 if method == "poisson" else folds(method)
+    floor = (products * seconds["product"] + seconds.get("whitening", 0.0)) / 2
     scale = np.sqrt(np.mean(results["rsatoolbox"] ** 2)) if cv else np.abs(results["rsatoolbox"])
     return {
         "rdm": method,
@@ -83,25 +88,32 @@ def rdm_row(method: str, n: int, repeats: int) -> dict[str, Any]:
         "channels": CHANNELS,
         **{name: round(value, 4) for name, value in seconds.items()},
         "times faster": round(seconds["rsatoolbox"] / seconds["ours"], 1),
-        "rate": round(products * seconds["product"] / 2 / seconds["ours"], 2),
+        "rate": round(floor / seconds["ours"], 2),
         "difference": float(f"{np.max(np.abs(results['ours'] - results['rsatoolbox']) / scale):.1e}"),
         "memory": in_a_process(method, n),
         "threads": torch.get_num_threads(),
     }
 
 
-def patterns(n: int, folds: int) -> Dataset:
+def patterns(n: int, n_folds: int) -> Dataset:
     """Rates in single precision: conditions that differ, and noise of each fold."""
     rng = np.random.default_rng(0)
     signal = rng.gamma(2.0, 1.0, (n, CHANNELS)).astype(np.float32)
-    x = np.tile(signal, (folds, 1))
-    if folds > 1:
+    x = np.tile(signal, (n_folds, 1))
+    if n_folds > 1:
         x += rng.standard_normal(x.shape, dtype=np.float32)
-    ids = [f"s{i:05d}" for i in range(n)] * folds
-    return dataset(x, ids, run=np.repeat(np.arange(folds), n), name="benchmark")
+    ids = [f"s{i:05d}" for i in range(n)] * n_folds
+    return dataset(x, ids, run=np.repeat(np.arange(n_folds), n), name="benchmark")
 
 
-def precision() -> np.ndarray:
+def folds(method: str) -> int:
+    return FOLDS if method.startswith("crossnobis") else 1
+
+
+def precision(method: str) -> np.ndarray | None:
+    """A noise precision (channel channel) where the method takes one here."""
+    if method not in {"mahalanobis", "crossnobis with noise"}:
+        return None
     a = np.random.default_rng(1).standard_normal((CHANNELS, 2 * CHANNELS))
     return a @ a.T / CHANNELS
 
@@ -126,14 +138,13 @@ def in_a_process(method: str, n: int) -> float:
 
 def peak(method: str, n: int) -> float:
     """Bytes taken beside data, noise and chunk, in units of the result."""
-    data = patterns(n, FOLDS if method == "crossnobis" else 1)
-    noise = precision() if method in {"mahalanobis", "crossnobis"} else None
-    rdms(
-        patterns(4, FOLDS if method == "crossnobis" else 1), method, noise=noise, chunk=CHUNK
-    )  # what libraries set up once
+    kind, data, noise = method.split()[0], patterns(n, folds(method)), precision(method)
+    rdms(patterns(4, folds(method)), kind, noise=noise, chunk=CHUNK)  # what libraries set up once,
+    for dtype in (torch.float32, torch.float64):  # and what they keep for products
+        torch.ones(256, CHANNELS * FOLDS, dtype=dtype) @ torch.ones(CHANNELS * FOLDS, 2000, dtype=dtype)
     Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew from what is held now
     before = highest()
-    found = rdms(data, method, noise=noise, chunk=CHUNK)
+    found = rdms(data, kind, noise=noise, chunk=CHUNK)
     taken = highest() - before
     return round((taken - CHUNK) / found.dissimilarities.nbytes, 2)
 

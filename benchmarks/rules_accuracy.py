@@ -45,10 +45,10 @@ def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="mnist", choices=sorted(QUICK))
     parser.add_argument("--root", required=True)
-    parser.add_argument("--network", help="a YAML file with another network for model.init_args.network")
     parser.add_argument("--rules", nargs="+")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int)
+    parser.add_argument("--shift", type=int, default=0, help="move training images by up to this many pixels")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--runs", type=Path, default=Path("runs/rules_accuracy"))
     parser.add_argument("--out", type=Path, default=Path("runs/rules_accuracy/lines.jsonl"))
@@ -79,6 +79,7 @@ def one(args: argparse.Namespace, path: str, seed: int) -> None:
         return
     seconds = time.perf_counter() - start
     spent = {"seconds": round(seconds, 1), "threads": torch.get_num_threads(), "precision": args.precision}
+    spent |= {"shift": args.shift} if args.shift else {}
     add(args.out, key | tested(run) | spent)
 
 
@@ -89,6 +90,7 @@ def arguments(args: argparse.Namespace, path: str, seed: int) -> list[str]:
     given = rule_arguments(args.data, args.root, path, seed, pace, args.precision)
     images, epochs = QUICK[args.data] if args.quick else (None, args.epochs)
     given += ["--data.train_images", str(images)] if images else []
+    given += ["--data.shift", str(args.shift)] if args.shift else []
     return given + (["--trainer.max_epochs", str(epochs)] if epochs else [])
 
 
