@@ -3,7 +3,7 @@
 With a folder they are streamed to disk, one .npy a layer, and read memory-mapped: memory holds one batch. A finished
 extraction is used again where images, ids, resolution and the source's fingerprint are the same, and the first
 stimulus, computed anew, gives the same features (what no fingerprint sees: a forward pass that was rewritten). One that
-was interrupted is made again.
+was interrupted goes on where it was.
 """
 
 from __future__ import annotations
@@ -109,10 +109,13 @@ def activations(
     probe = rows(slice(0, 1))
     if not probe:
         raise WrongArgument("the source gives no layer", str(source.descriptors()["name"]), "Choose layers.")
-    batches = (rows(slice(i, i + batch_size)) for i in range(0, len(ids), batch_size))
+
+    def batches(first: int) -> Iterator[Rows]:
+        return (rows(slice(i, i + batch_size)) for i in range(first, len(ids), batch_size))
+
     facts = {**source.descriptors(), **_resolution(source, images, resolution)}
     if folder is None:
-        return Activations(tuple(ids), _gathered(batches, probe, len(ids)), facts)
+        return Activations(tuple(ids), _gathered(batches(0), probe, len(ids)), facts)
     entry = folder / _key(source, images, ids, resolution)
     found = kept(entry, probe)
     return Activations(tuple(ids), found or write(entry, batches, probe, list(ids)), facts)
@@ -148,7 +151,8 @@ def _finite(rows: Rows, ids: Sequence[str]) -> Rows:
 
 def _gathered(batches: Iterator[Rows], probe: Rows, n_stimuli: int) -> Rows:
     found = {layer: np.empty((n_stimuli, row.shape[1]), np.float32) for layer, row in probe.items()}
-    fill(found, batches)
+    for _ in fill(found, batches):
+        pass
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,7 @@ def test_a_finished_extraction_is_memory_mapped_and_used_again(tmp_path: Path) -
     assert (first.seen, again.seen) == (len(IDS) + 1, 1)
     assert all(isinstance(values, np.memmap) for values in twice.layers.values())
     assert all(np.array_equal(twice.layers[layer], values) for layer, values in once.layers.items())
-    (entry,) = tmp_path.iterdir()
+    (entry,) = entries(tmp_path)
     assert json.loads((entry / "activations.json").read_text())["ids"] == IDS
 
 
@@ -115,18 +116,59 @@ def test_another_extraction_is_never_taken_for_this_one(tmp_path: Path, change: 
         assert np.array_equal(found.layers[layer], values)
 
 
-def test_an_interrupted_or_damaged_extraction_is_made_again(tmp_path: Path) -> None:
-    class Interrupted(Counted):
-        def features(self, images: Tensor) -> dict[str, Tensor]:
-            if self.seen > 5:
-                raise KeyboardInterrupt
-            return super().features(images)
+class Interrupted(Counted):
+    """Ends after the probe and two batches of three."""
 
+    def features(self, images: Tensor) -> dict[str, Tensor]:
+        if self.seen > 5:
+            raise KeyboardInterrupt
+        return super().features(images)
+
+
+def test_an_interrupted_extraction_goes_on_where_it_was(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         activations(Interrupted(network(), shape=(3, 6, 6)), images(), IDS, folder=tmp_path, batch_size=3)
-    assert list(tmp_path.iterdir()) == []
+    assert entries(tmp_path) == []
+    again = Counted(network(), shape=(3, 6, 6))
+    found = activations(again, images(), IDS, folder=tmp_path, batch_size=3)
+    assert again.seen == 1 + len(IDS) - 6
+    expected = activations(source(), images(), IDS, batch_size=3)
+    assert all(np.array_equal(found.layers[layer], values) for layer, values in expected.layers.items())
+    assert not list(tmp_path.glob(".*.part"))
+
+
+@pytest.mark.parametrize("damage", ["cut", "other rows", "no number"])
+def test_what_is_left_of_another_or_broken_extraction_is_not_gone_on_with(tmp_path: Path, damage: str) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        activations(Interrupted(network(), shape=(3, 6, 6)), images(), IDS, folder=tmp_path, batch_size=3)
+    (part,) = tmp_path.glob(".*.part")
+    if damage == "cut":
+        (part / "000.npy").write_bytes((part / "000.npy").read_bytes()[:-4])
+    elif damage == "no number":
+        (part / "progress.json").write_text("{}")
+    else:
+        np.load(part / "003.npy", mmap_mode="r+")[0] += 1
+    found = activations(source(), images(), IDS, folder=tmp_path)
+    expected = activations(source(), images(), IDS)
+    assert all(np.array_equal(found.layers[layer], values) for layer, values in expected.layers.items())
+
+
+def test_of_two_that_want_the_same_one_makes_it(tmp_path: Path) -> None:
+    sources = [Counted(network(), shape=(3, 6, 6)) for _ in range(3)]
+    with ThreadPoolExecutor(3) as threads:
+        found = list(threads.map(lambda made: activations(made, images(), IDS, folder=tmp_path), sources))
+    assert sorted(made.seen for made in sources) == [1, 1, len(IDS) + 1]
+    assert all(np.array_equal(one.layers["5"], found[0].layers["5"]) for one in found)
+
+
+def entries(folder: Path) -> list[Path]:
+    """What is whole."""
+    return [path for path in folder.iterdir() if not path.name.startswith(".")]
+
+
+def test_a_damaged_extraction_is_made_again(tmp_path: Path) -> None:
     expected = activations(source(), images(), IDS, folder=tmp_path)
-    (entry,) = tmp_path.iterdir()
+    (entry,) = entries(tmp_path)
     whole = (entry / "000.npy").read_bytes()
     (entry / "000.npy").write_bytes(whole[:-4])
     found = activations(source(), images(), IDS, folder=tmp_path)
@@ -226,7 +268,8 @@ def test_what_is_not_finite_is_named_by_layer_and_stimulus(tmp_path: Path, value
 
     with pytest.raises(BrokenData, match=r"layer leaf is not finite for stimulus stimulus 7 \(1 of 3 stimuli"):
         activations(source(Function(spoilt)), given, IDS, batch_size=3, folder=tmp_path)
-    assert list(tmp_path.iterdir()) == []
+    assert entries(tmp_path) == []
+    assert not list(tmp_path.glob(".*.part"))
 
 
 @pytest.mark.parametrize(
