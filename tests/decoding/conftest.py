@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -10,7 +10,9 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 import torch
+from plasticode.datasets.design import SyntheticDesign
 from plasticode.datasets.study import Responses, Run, Study, VoxelMask, Word
+from plasticode.datasets.synthetic import write_synthetic
 from plasticode.datasets.windows import WindowShape
 from plasticode.decoding.characters import Characters
 from plasticode.decoding.decoder import CharDecoder
@@ -20,6 +22,8 @@ from plasticode.decoding.text_features import TextFeatures
 from plasticode.decoding.trained import Split, TrainedModel
 from plasticode.decoding.word_vectors import WordVectors
 from torch import nn
+
+from .planted_runs import brain_config, language_config, run_lightning
 
 VOCABULARY = ("a", "be", "cab", "dead", "ebb", "fade", "gab", "had", "bead", "aged", "face", "he")
 WORD_FEATURES = 5
@@ -181,3 +185,26 @@ def tiny_gpt(tmp_path_factory: pytest.TempPathFactory) -> str:
     )
     transformers.GPT2LMHeadModel(config).save_pretrained(path)
     return str(path)
+
+
+@pytest.fixture(scope="module")
+def planted_tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Two people, four stories of 80 s, as a BIDS tree; prepared in a cache of its own."""
+    root = tmp_path_factory.mktemp("study")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PLASTICODE_CACHE", str(root / "cache"))
+        yield write_synthetic(root / "bids", SyntheticDesign.small(train=("amber", "birch")), progress=False).root
+
+
+@pytest.fixture(scope="module")
+def language_model(planted_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An uninterrupted pre-training."""
+    folder = tmp_path_factory.mktemp("language")
+    return run_lightning("fit", language_config(folder, planted_tree), run_dir=str(folder / "run"))
+
+
+@pytest.fixture(scope="module")
+def brain_model(planted_tree: Path, language_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An uninterrupted training."""
+    folder = tmp_path_factory.mktemp("brain")
+    return run_lightning("fit", brain_config(folder, planted_tree, language_model), run_dir=str(folder / "run"))

@@ -1,0 +1,160 @@
+"""Minutes of a new person's recordings, for a network that was trained on others, as a LightningDataModule."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from ..datasets.errors import BrokenData, MissingData, WrongArgument
+from ..datasets.prepare import prepare
+from ..datasets.study import Run, Study, open_study
+from .language_model import LanguageModel
+from .network import BrainToTextNetwork
+from .person_alignment import Stretches
+from .story_module import StoryWindows
+from .stretches import Stretch, first_minutes
+from .trained import Split, TrainedModel
+from .unfold import Unfold
+from .window_batches import WindowSet
+
+ENCODER = "encoder and decoder"  # the scope, see `split_audit_scopes`
+
+
+class PersonWindows(StoryWindows):
+    """Windows from the first minutes of a person whom a network was not trained on.
+
+    The minutes are of the network's own training stories, so that what others heard stays apart from what is scored.
+    There is no validation: the person's stories that others were watched on are not among the minutes, so epochs and
+    rates are to be chosen on other people.
+
+    Parameters
+    ----------
+    trained
+        Folder of the run whose network is adapted: study, held-out stories and window are its own.
+    root, language_model
+        Folders of the recordings, and of the language model that the network was trained with.
+    subject
+        The new person. Raises `WrongArgument` for somebody whom the network was trained on.
+    minutes
+        As many as there are by default.
+    draw
+        Which order the person's stories come in.
+    stories_per_batch, windows_per_story, steps_per_epoch, seed
+        As of `StoryWindows`; a story is a stretch of at most five minutes here.
+    """
+
+    def __init__(
+        self,
+        trained: str,
+        root: str,
+        language_model: str,
+        subject: str,
+        minutes: float = math.inf,
+        draw: int = 0,
+        stories_per_batch: int = 4,
+        windows_per_story: int = 8,
+        steps_per_epoch: int = 20,
+        seed: int = 0,
+    ) -> None:
+        self.parent = TrainedModel.load(Path(os.path.expandvars(trained)))
+        split = self.parent.split
+        super().__init__(
+            split.study,
+            root,
+            language_model,
+            dict(split.options),
+            [subject],
+            test_stories=sorted({story for _, story in split.test}),
+            window=self.parent.window,
+            stories_per_batch=stories_per_batch,
+            windows_per_story=windows_per_story,
+            steps_per_epoch=steps_per_epoch,
+            seed=seed,
+        )
+        if subject in self.parent.subjects:
+            raise WrongArgument(
+                f"{subject} is one of those whom the network was trained on", "data.subject", "Name a new person."
+            )
+        self.subject, self.minutes, self.draw = subject, minutes, draw
+
+    def setup(self, stage: str | None = None) -> None:
+        """Prepare the minutes; raises `MissingData` where the person heard no story of the network's training."""
+        if self.train is not None:
+            return
+        self.language_model = LanguageModel.load(Path(self.language_model_path))
+        study = open_study(self.study_name, self.root, self.options)
+        runs = self._heard(study)
+        stretches = first_minutes(runs, self.minutes)
+        recordings = {(run.story, run.session): run for run in runs}
+        cut = [one.of(recordings[one.story, one.session]) for one in stretches]
+        self.own, self.others = self._shared(study, stretches, recordings)
+        self.features = self.parent.features
+        self.unfold = Unfold(cut) if runs[0].responses.mask is not None else None
+        self._require_readable(cut[0])
+        facts = self.parent.network.facts
+        self.facts = replace(facts, subjects=(*facts.subjects, self.subject))
+        self.train = WindowSet(
+            cut, self.features, self.parent.characters, self.facts.subjects, self.window, self.unfold
+        )
+        self.watched = self.train
+        self.split = self._with_person(study, [recordings[one.story, one.session] for one in stretches])
+
+    def trained(self, network: BrainToTextNetwork) -> TrainedModel:
+        """The adapted network, read like any other; its notes say of whom there were how many minutes."""
+        minutes = sum(run.duration for run in self.train.runs) / 60 if self.train else 0.0
+        new = {"new_people": {self.subject: round(minutes, 2)}}
+        notes = {**self.parent.notes, **new} | ({"split_audit": self.manifest} if self.manifest else {})
+        return replace(self.parent, network=network, split=self.split, notes=notes)
+
+    def _heard(self, study: Study) -> list[Run]:
+        """The person's recordings of the network's training stories, in the draw's order."""
+        if self.subject not in study.subjects():
+            raise MissingData(f"no person {self.subject}", self.root, f"There are: {', '.join(study.subjects())}.")
+        stories = sorted(self.parent.split.trained_stories() & set(study.stories(self.subject)))
+        found = [run for run in prepare(study, subjects=[self.subject], stories=stories) if run.words]
+        if not found:
+            raise MissingData(f"{self.subject} heard no training story", self.root, "Name another person.")
+        return [found[at] for at in np.random.default_rng(self.draw).permutation(len(found))]
+
+    def _require_readable(self, run: Run) -> None:
+        """What an adapted network would be fed must be what it can read."""
+        facts, mask = self.parent.network.facts, run.responses.mask
+        grid = None if mask is None else mask.volume.shape
+        if grid != facts.grid:
+            raise BrokenData(f"grid {grid}, but the network reads {facts.grid}", run.key, "Resample the recordings.")
+        if grid is None and run.responses.n_channels > facts.n_channels:
+            what = f"{run.responses.n_channels} channels, but the network reads {facts.n_channels}"
+            raise BrokenData(what, run.key, "Give as many channels as those of the people it was trained on.")
+
+    def _shared(
+        self, study: Study, stretches: Sequence[Stretch], own: dict[tuple[str, str], Run]
+    ) -> tuple[Stretches, dict[str, Stretches]]:
+        """The person's responses to the stretches that all trained people heard, and theirs; none where channels lie
+        in one space."""
+        if next(iter(own.values())).responses.mask is not None:
+            return [], {}
+        people = self.parent.subjects
+        heard = {who: {t for s, t in self.parent.split.train if s == who} for who in people}
+        common = [one for one in stretches if all(one.story in heard[who] for who in people)]
+        found: dict[str, Stretches] = {}
+        for who in people:
+            runs = prepare(study, subjects=[who], stories=sorted({one.story for one in common}), progress=False)
+            theirs = {run.story: run for run in reversed(runs)}
+            found[who] = [one.of(theirs[one.story]).responses[:] for one in common]
+        return [one.of(own[one.story, one.session]).responses[:] for one in common], found
+
+    def _with_person(self, study: Study, used: Sequence[Run]) -> Split:
+        """The network's split and, as trained on, the person's stories."""
+        old = self.parent.split
+        own = tuple(dict.fromkeys((run.subject, run.story) for run in used))
+        named = tuple((self.subject, story) for story in study.stories(self.subject) if story in self.test)
+        listed = [list(pair) for pair in own]
+        fitted = {**old.fitted, "alignment": listed}
+        if isinstance(fitted.get(ENCODER), list):
+            fitted[ENCODER] = [*fitted[ENCODER], *listed]
+        return replace(old, train=(*old.train, *own), test=tuple(dict.fromkeys((*old.test, *named))), fitted=fitted)

@@ -1,0 +1,185 @@
+"""Oracles: what the network gives for the people it knew, a planted rotation of one of them, and an unbroken run."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from plasticode.cli import main
+from plasticode.datasets.errors import MissingData, PlasticodeError, WrongArgument
+from plasticode.datasets.study import Responses, Run
+from plasticode.decoding.identification import top_pairs
+from plasticode.decoding.reading import Reader
+from plasticode.decoding.trained import Split, TrainedModel
+from safetensors.torch import load_file
+from scipy.stats import ortho_group
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # Lightning warns about itself while it is imported
+    from plasticode.decoding import person_module, story_module
+    from plasticode.decoding.person_module import PersonWindows
+    from plasticode.decoding.person_training import PersonToText, widened
+
+from .planted_runs import EPOCHS, assert_same_run, config, fit_with_interruption, run_lightning
+
+ADAPTERS = ("NoTuning", "FullTuning", "RepresentationEditing", "LowRank")
+STORIES = ("amber", "birch", "cedar", "dune")
+
+
+def person_config(folder: Path, data: dict[str, Any], adapter: str, epochs: int = EPOCHS, **model: Any) -> list[str]:
+    folder.mkdir(exist_ok=True)
+    settings = {"adapter": {"class_path": f"plasticode.decoding.adapters.{adapter}"}, **model}
+    settings.setdefault("objective", {"decoded_windows": 2})
+    given = {"stories_per_batch": 2, "windows_per_story": 3, "steps_per_epoch": 3, **data}
+    parts = (
+        ("plasticode.decoding.person_training.PersonToText", settings),
+        (
+            "plasticode.decoding.person_module.PersonWindows",
+            given,
+        ),
+    )
+    return config(folder, *parts, epochs=epochs)
+
+
+@pytest.fixture
+def person(planted_tree: Path, language_model: Path, brain_model: Path) -> dict[str, Any]:
+    """Somebody whom the volume network was not trained on."""
+    folders = {"trained": brain_model, "root": planted_tree, "language_model": language_model}
+    return {name: str(path) for name, path in folders.items()} | {"subject": "sub-02", "minutes": 2}
+
+
+def test_a_widened_network_is_the_same_for_those_it_knew(tiny: Any) -> None:
+    for grid, people in (((4, 4, 4), ("A", "B")), (None, ("A", "B")), (None, ("A",))):
+        network = tiny.network(grid, people)
+        for parameter in network.parameters():
+            parameter.data += 0.1 * torch.randn_like(parameter)
+        wide = widened(network, "C").eval()
+        assert wide.facts.subjects == (*people, "C")
+        shape = (2, tiny.rows + 2, *(grid or (network.facts.n_channels,)))
+        x, known = torch.randn(shape), torch.arange(2) % len(people)
+        assert torch.equal(wide.posterior(x, known).mean, network.posterior(x, known).mean)
+        if grid is not None:  # a new person has the group's gates, as an unseen one
+            new, unseen = torch.full((2,), 2), torch.full((2,), -1)
+            assert torch.equal(wide.posterior(x, new).mean, network.posterior(x, unseen).mean)
+
+
+@pytest.mark.parametrize("adapter", ADAPTERS[1:])
+def test_only_the_encoder_learns_and_the_run_is_a_trained_model_like_any_other(
+    adapter: str, person: dict[str, Any], brain_model: Path, tmp_path: Path
+) -> None:
+    run = run_lightning("fit", person_config(tmp_path / "given", person, adapter), run_dir=str(tmp_path / "run"))
+    before, after = (load_file(folder / "model.safetensors") for folder in (brain_model, run))
+    same = {name for name, value in before.items() if value.shape == after[name].shape and value.equal(after[name])}
+    assert before.keys() == after.keys()
+    moved = {name.split(".")[1] for name in before.keys() - same}
+    assert moved == {"encoder", "latent", "voxels"}  # of the voxels, one more person's deviation
+    assert "network.voxels.group" in same
+    model = TrainedModel.load(run)
+    assert model.subjects == ("sub-01", "sub-02")
+    assert model.notes["new_people"] == {"sub-02": 2.0}
+    assert main(["evaluate", str(run), "--root", person["root"], "--subject", "sub-02"]) == 0
+    rows = json.loads((run / "results.json").read_text())
+    assert {row["quadrant"] for row in rows} == {"seen subject, unseen story"}
+
+
+def test_the_split_says_which_stories_of_the_new_person_were_used(person: dict[str, Any]) -> None:
+    data = PersonWindows(**{**person, "minutes": 1})
+    data.setup()
+    (pair,) = set(data.split.train) - set(data.parent.split.train)
+    assert pair[0] == "sub-02"
+    assert pair[1] in {"amber", "birch"}  # not the validation story, nor the test story
+    assert {run.story for run in data.train.runs} == {f"{pair[1]}[0:15]", f"{pair[1]}[15:30]"}
+    assert data.split.fitted["alignment"] == [list(pair)]
+    assert [*pair] in data.split.fitted["encoder and decoder"]
+    assert ("sub-02", "lagoon") in data.split.test
+
+
+def test_an_interrupted_adaptation_ends_as_an_uninterrupted_one(
+    person: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = person_config(tmp_path / "given", person, "RepresentationEditing")
+    whole = run_lightning("fit", arguments, run_dir=str(tmp_path / "whole"))
+    resumed = fit_with_interruption(monkeypatch, PersonToText, arguments, tmp_path / "broken", 2)
+    assert_same_run(resumed, whole)
+
+
+class Rotated:
+    """A network that reads S1; everybody hears the same, and S2's channels are a rotation of S1's."""
+
+    def __init__(self, tiny: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        heard = [tiny.heard(tiny.run(story=story, n_rows=150, seed=i), noise=0.3) for i, story in enumerate(STORIES)]
+        n_channels = heard[0].responses.n_channels
+        turn = ortho_group.rvs(n_channels, random_state=4).astype(np.float32)
+        other = [replace(run, subject="S2", responses=Responses(run.responses[:] @ turn)) for run in heard]
+        self.study = tiny.study(folder, [*heard, *other])
+        split = Split("arrays", tuple(("S1", story) for story in STORIES[:3]), (), (("S1", STORIES[3]),))
+        replace(tiny.planted(), split=split).save(folder / "trained")
+        tiny.language_model().save(folder / "language")
+        for module in (person_module, story_module):
+            monkeypatch.setattr(module, "open_study", lambda name, root, options: self.study)
+        monkeypatch.setattr(person_module, "prepare", self.prepare)
+        self.data = {"trained": str(folder / "trained"), "language_model": str(folder / "language"), "subject": "S2"}
+        self.data["root"] = str(folder)
+        self.new: Run = other[3]
+
+    def prepare(self, study: Any, subjects: list[str], stories: list[str], progress: bool = True) -> list[Run]:
+        return [self.study.run(subject, story) for subject in subjects for story in stories]
+
+    def top1(self, run: Path) -> float:
+        reading = Reader(TrainedModel.load(run)).read(self.new)
+        return float(np.diag(top_pairs(reading.similarity(), 1)).mean())
+
+
+@pytest.mark.parametrize("how", ["RidgeAlignment", "ProcrustesAlignment", "SharedResponse"])
+def test_a_person_whose_channels_are_turned_is_read_through_the_alignment(
+    how: str, tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rotated = Rotated(tiny, tmp_path, monkeypatch)
+    settings = {"alignment": {"class_path": f"plasticode.decoding.person_alignment.{how}"}}
+    arguments = person_config(tmp_path / "given", rotated.data | {"minutes": 8}, "RepresentationEditing", 1, **settings)
+    assert rotated.top1(run_lightning("fit", arguments, run_dir=str(tmp_path / "run"))) > 0.8  # chance is 1 in 30
+
+
+def test_an_alignment_alone_is_a_run_too_and_changes_nothing_for_the_others(
+    tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rotated = Rotated(tiny, tmp_path, monkeypatch)
+    arguments = person_config(tmp_path / "given", rotated.data, "NoTuning", 1, tuned_stem=False)
+    run = run_lightning("fit", arguments, run_dir=str(tmp_path / "run"))
+    assert rotated.top1(run) > 0.8
+    old, new = (Reader(TrainedModel.load(folder)) for folder in (tmp_path / "trained", run))
+    known = rotated.study.run("S1", STORIES[3])
+    torch.testing.assert_close(new.read(known).latent, old.read(known).latent)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"subject": "sub-01"}, r"sub-01 is one of those whom the network was trained on"),
+        ({"subject": "sub-09"}, "no person sub-09"),
+        ({"minutes": 0}, "0.* minutes"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(changes: dict[str, Any], said: str, person: dict[str, Any]) -> None:
+    with pytest.raises(PlasticodeError, match=said):
+        PersonWindows(**person | changes).setup()
+
+
+def test_a_person_who_heard_no_training_story_is_refused(
+    person: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(person_module, "prepare", lambda *_, **__: [])
+    with pytest.raises(MissingData, match="sub-02 heard no training story"):
+        PersonWindows(**person).setup()
+
+
+def test_nothing_to_tune_is_refused(person: dict[str, Any], tmp_path: Path) -> None:
+    arguments = person_config(tmp_path / "given", person, "NoTuning")
+    with pytest.raises(WrongArgument, match="nothing to tune"):
+        run_lightning("fit", arguments, run_dir=str(tmp_path / "run"))
