@@ -39,7 +39,8 @@ class TemporalTrunk(nn.Module):
 class ChannelEncoder(nn.Module):
     """For responses without a mask (principal components, parcels): one linear stem per person, then the trunk.
 
-    Channels of two people have nothing to do with each other, so an unseen person cannot be encoded.
+    Channels of two people have nothing to do with each other: of an unseen person minutes are needed, from which a stem
+    is found (`person_training`).
     """
 
     def __init__(

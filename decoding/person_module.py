@@ -112,10 +112,16 @@ class PersonWindows(StoryWindows):
         return replace(self.parent, network=network, split=self.split, notes=notes)
 
     def _heard(self, study: Study) -> list[Run]:
-        """The person's recordings of the network's training stories, in the draw's order."""
+        """The person's recordings of the network's training stories, in the draw's order.
+
+        Where channels have no place only those that all of its people heard, since they align the person to them.
+        """
         if self.subject not in study.subjects():
             raise MissingData(f"no person {self.subject}", self.root, f"There are: {', '.join(study.subjects())}.")
-        stories = sorted(self.parent.split.trained_stories() & set(study.stories(self.subject)))
+        parent = self.parent
+        people = [None] if parent.carries_over else parent.subjects
+        heard = [parent.split.trained_stories(who) for who in people]
+        stories = sorted(set(study.stories(self.subject)).intersection(*heard))
         found = [run for run in prepare(study, subjects=[self.subject], stories=stories) if run.words]
         if not found:
             raise MissingData(f"{self.subject} heard no training story", self.root, "Name another person.")
@@ -134,19 +140,16 @@ class PersonWindows(StoryWindows):
     def _shared(
         self, study: Study, stretches: Sequence[Stretch], own: dict[tuple[str, str], Run]
     ) -> tuple[Stretches, dict[str, Stretches]]:
-        """The person's responses to the stretches that all trained people heard, and theirs; none where channels lie
-        in one space."""
+        """The person's responses to the stretches, and those of the trained people; none where channels lie in one
+        space."""
         if next(iter(own.values())).responses.mask is not None:
             return [], {}
-        people = self.parent.subjects
-        heard = {who: {t for s, t in self.parent.split.train if s == who} for who in people}
-        common = [one for one in stretches if all(one.story in heard[who] for who in people)]
         found: dict[str, Stretches] = {}
-        for who in people:
-            runs = prepare(study, subjects=[who], stories=sorted({one.story for one in common}), progress=False)
+        for who in self.parent.subjects:
+            runs = prepare(study, subjects=[who], stories=sorted({one.story for one in stretches}), progress=False)
             theirs = {run.story: run for run in reversed(runs)}
-            found[who] = [one.of(theirs[one.story]).responses[:] for one in common]
-        return [one.of(own[one.story, one.session]).responses[:] for one in common], found
+            found[who] = [one.of(theirs[one.story]).responses[:] for one in stretches]
+        return [one.of(own[one.story, one.session]).responses[:] for one in stretches], found
 
     def _with_person(self, study: Study, used: Sequence[Run]) -> Split:
         """The network's split and, as trained on, the person's stories."""

@@ -116,7 +116,7 @@ class Reader(BrainReader):
             raise WrongArgument(
                 f"subject {run.subject} was not trained on, and channels without a mask cannot be carried over",
                 run.key,
-                f"Trained on: {', '.join(facts.subjects)}.",
+                f"Trained on: {', '.join(facts.subjects)}; configs/decoding/new_person.yaml is for somebody else.",
             )
         if run.responses.n_channels > facts.n_channels:
             raise BrokenData(

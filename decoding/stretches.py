@@ -69,7 +69,8 @@ def first_minutes(runs: Sequence[Run], minutes: float, longest: float = LONGEST)
         if rows < 2:
             break
         width = longest * 60 / run.repetition_time
-        n = max(1 if found or left > run.duration else 2, math.ceil(rows / width - 1 / 3))  # one cannot be left out
+        more = bool(found) or (left > run.duration and len(runs) > 1)
+        n = max(1 if more else 2, math.ceil(rows / width - 1 / 3))  # one alone cannot be left out
         edges = [round(i * rows / n) for i in range(n + 1)]
         found += [Stretch(run.story, run.session, *pair) for pair in pairwise(edges)]
         left -= rows * run.repetition_time

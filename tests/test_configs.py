@@ -16,12 +16,16 @@ from plasticode.cli import VERBS, main
 from plasticode.datasets.design import SyntheticDesign
 from plasticode.datasets.labelled_images import LabelledImages, image_class
 from plasticode.datasets.synthetic import write_synthetic
+from plasticode.datasets.windows import WindowShape
 from plasticode.decoding.characters import Characters
 from plasticode.decoding.decoder import CharDecoder
 from plasticode.decoding.defaults import CONFIGS, language_config, studies_with_demo
 from plasticode.decoding.fitting import run_lightning
 from plasticode.decoding.language_model import DecoderSize, LanguageModel
+from plasticode.decoding.network import BrainToTextNetwork, DataFacts, NetworkSize
 from plasticode.decoding.search import Search
+from plasticode.decoding.text_features import TextFeatures
+from plasticode.decoding.trained import Split, TrainedModel
 from plasticode.decoding.word_vectors import WordVectors
 
 from .decoding.planted_words import STORIES, made
@@ -49,13 +53,14 @@ def synthetic(root: Path) -> Path:
 
 
 def reduced(root: Path) -> Path:
-    """lebel2023 as three stories of one person."""
+    """lebel2023 as three stories of two people."""
     folder = root / "reduced"
     folder.mkdir()
     names = [*DESIGN.train, *DESIGN.validation, *DESIGN.test]
     pcs = np.random.default_rng(0).normal(size=(N_ROWS * len(names), N_CHANNELS)).astype(np.float16)
     start = np.arange(len(names)) * N_ROWS
-    np.savez(folder / "uts03.npz", pcs=pcs, story=np.array(names), start=start, stop=start + N_ROWS)
+    for subject in ("uts01", "uts03"):
+        np.savez(folder / f"{subject}.npz", pcs=pcs, story=np.array(names), start=start, stop=start + N_ROWS)
     words = TEXT.split()
     texts = {name: [" ".join(words[3 * row : 3 * row + 3]) for row in range(N_ROWS)] for name in names}
     (folder / "texts.json").write_text(json.dumps(texts), encoding="utf-8")
@@ -67,6 +72,20 @@ def language_model(folder: Path, latent: int) -> Path:
     size, characters = DecoderSize(12, 1, 2, latent, 0.0), Characters.of([TEXT])
     decoder = CharDecoder(len(characters), 12, 1, 2, latent)
     LanguageModel(decoder, size, characters, WordVectors.fit([TEXT], n_features=4)).save(folder)
+    return folder
+
+
+def network_of_another(folder: Path) -> Path:
+    """An untrained network whose run names UTS01."""
+    language, window = LanguageModel.load(language_model(folder, 8)), WindowShape()
+    n_features = language.vectors.n_features + 2
+    shape = window.rows(2.0), window.reach_rows(2.0), 2.0, N_CHANNELS, n_features, (2.0, 8.0)
+    network = BrainToTextNetwork(DataFacts(("UTS01",), *shape), NetworkSize(8, 8), language.decoder, 8)
+    heard = tuple(("UTS01", story) for story in DESIGN.train)
+    split = Split("lebel2023", heard, (), tuple(("UTS01", story) for story in DESIGN.test))
+    TrainedModel(network, language.size, language.characters, TextFeatures(language.vectors), window, split).save(
+        folder
+    )
     return folder
 
 
@@ -86,9 +105,11 @@ def stand_ins(path: Path, folder: Path) -> dict[str, Any]:
     """The paths and names of a config, exchanged for what is in the folder."""
     given = content(path)["data"]["init_args"]
     make = {"synthetic": synthetic, "lebel2023": reduced}
+    studies = [given["study"]] if "study" in given else ["lebel2023"] * ("trained" in given)
     (folder / "text.txt").write_text(TEXT * 3, encoding="utf-8")  # batches of 32 windows of 128 characters
     exchanged = {
-        "root": lambda: str(make[given["study"]](folder) if "study" in given else folder),
+        "root": lambda: str(make[studies[0]](folder) if studies else folder),
+        "trained": lambda: str(network_of_another(folder / "trained")),
         "validation": lambda: 20,
         "paths": lambda: [str(folder / "text.txt")],
         "language_model": lambda: str(language_model(folder / "language_model", 8)),

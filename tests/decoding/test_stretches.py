@@ -34,6 +34,11 @@ def test_more_minutes_than_there_are_take_all(tiny):
     assert sum(s.stop - s.start for s in first_minutes(runs, math.inf)) == 180
 
 
+@pytest.mark.parametrize("minutes", [1, math.inf])
+def test_one_recording_alone_is_two_stretches_of_which_one_can_be_left_out(tiny, minutes):
+    assert len(first_minutes(runs_of(tiny, 50), minutes)) == 2
+
+
 def test_a_stretch_holds_its_rows_and_the_words_on_them(tiny):
     run = tiny.run(n_rows=60, seed=3)
     part = Stretch(run.story, "", 20, 45).of(run)

@@ -1,0 +1,188 @@
+"""A new person read by a network that was trained on others, by their encoding models, and by both together.
+
+    python benchmarks/new_person_network.py --root $PLASTICODE_DATA/uts_stories_fmri --out OUT \
+        --language-model runs/language_model --network UTS03=runs/UTS01_UTS02 [--network ...] \
+        [--minutes 10,60,all] [--draws 3] [--test]
+
+`--network` names, for each new person, the run of `plasticode fit` on all others. The network meets the person by
+`configs/decoding/new_person.yaml` (ridge alignment, representation editing), the encoding models by `adaptation`, with
+the same minutes. Weights of the two experts come from validation stories of the *other* new people at the same number
+of minutes, since of the person there is nothing but the minutes. Validation stories are scored so, and with `--test`
+the test stories, once. Leaves scores.tsv and gains.tsv in OUT; matrices that are there are not computed again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from across_people import people_of
+from plasticode.datasets.whole_file import whole_file
+from plasticode.decoding.across_people import PREFIX, QUADRANTS, AcrossPeople, Cell
+from plasticode.decoding.encoding_combination import combined, fit_weights
+from plasticode.decoding.encoding_features import words_by_row
+from plasticode.decoding.fitting import run_lightning
+from plasticode.decoding.identification import identification_pairs
+from plasticode.decoding.paired import paired_difference
+from plasticode.decoding.protocol import METRICS, table
+from plasticode.decoding.protocol_command import minutes_of
+from plasticode.decoding.reading import Reader
+from plasticode.decoding.results import StoryScores
+from plasticode.decoding.trained import TrainedModel
+from rich.progress import track
+
+CONFIG = Path(__file__).parent.parent / "configs" / "decoding" / "new_person.yaml"
+EXPERTS = ("adapt", "network")
+Matrices = dict[tuple[str, float, str, int], dict[str, np.ndarray]]  # by person, minutes, story, draw: expert to square
+
+
+def main() -> None:
+    args = parsed()
+    args.out.mkdir(parents=True, exist_ok=True)
+    networks = dict(given.split("=", 1) for given in args.network)
+    found = {part: Part(args, part, networks).matrices() for part in ("validation", *(["test"] * args.test))}
+    part = "test" if args.test else "validation"
+    scores = scored(found[part], Part(args, part, networks).people, weights(found["validation"]))
+    shown = table(scores)
+    shown[shown["metric"].isin(METRICS)].to_csv(args.out / f"scores_{part}.tsv", sep="\t", index=False)
+    gains(scores).to_csv(args.out / f"gains_{part}.tsv", sep="\t", index=False)
+    print(shown[shown["metric"] == METRICS[0]].to_markdown(index=False))
+    print(gains(scores).to_markdown(index=False))
+
+
+def parsed() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--root", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--language-model", type=Path, required=True)
+    parser.add_argument("--network", action="append", required=True, metavar="PERSON=RUN")
+    parser.add_argument("--config", type=Path, default=Path("configs/decoding/lebel2023.yaml"))
+    parser.add_argument("--minutes", default="10,60,all")
+    parser.add_argument("--draws", type=int, default=3)
+    parser.add_argument("--test", action="store_true", help="score the test stories, once")
+    return parser.parse_args()
+
+
+class Part:
+    """Validation or test stories."""
+
+    def __init__(self, args: argparse.Namespace, part: str, networks: Mapping[str, str]) -> None:
+        self.args, self.part, self.networks = args, part, networks
+
+    @cached_property
+    def people(self) -> AcrossPeople:
+        return people_of(argparse.Namespace(**vars(self.args), stories=self.part, states=False, corpus=None))
+
+    def matrices(self) -> Matrices:
+        cells = [
+            Cell(subject, "adapt", minutes, draw)
+            for subject in sorted(self.networks)
+            for minutes in minutes_of(self.args.minutes)
+            for draw in range(1 if math.isinf(minutes) else self.args.draws)
+        ]
+        return {
+            (cell.subject, cell.minutes, story, cell.draw): experts
+            for cell in track(cells, description=self.part)
+            for story, experts in self._cell(cell).items()
+        }
+
+    def _cell(self, cell: Cell) -> dict[str, dict[str, np.ndarray]]:
+        """By story and expert, kept on disk."""
+        path = self.args.out / "matrices" / f"{self.part}_{cell.name}.npz"
+        if not path.is_file():
+            arrays = {f"{story}/{expert}": square for story, expert, square in self._read(cell)}
+            with whole_file(path) as draft:
+                np.savez(draft, **arrays)
+        found: dict[str, dict[str, np.ndarray]] = {}
+        with np.load(path, allow_pickle=False) as held:
+            for name in held.files:
+                story, expert = name.split("/")
+                found.setdefault(story, {})[expert] = held[name]
+        return found
+
+    def _read(self, cell: Cell) -> Iterator[tuple[str, str, np.ndarray]]:
+        encoding, reader = self.people.fitted(cell), self._network(cell)
+        for run in self.people.heard(cell.subject):
+            starts = self.people.starts(run)
+            yield run.story, "adapt", encoding.log_likelihood(run, starts)
+            reading = reader.read(run)
+            at = [reading.starts.index(start) for start in starts]
+            yield run.story, "network", reading.similarity()[np.ix_(at, at)]
+
+    def _network(self, cell: Cell) -> Reader:
+        run = self.args.out / "runs" / cell.name
+        if not (run / "model.json").is_file():
+            given = ["--config", str(CONFIG), "--data.trained", self.networks[cell.subject]]
+            given += ["--data.root", str(self.args.root), "--data.language_model", str(self.args.language_model)]
+            given += ["--data.subject", cell.subject, "--data.draw", str(cell.draw)]
+            given += [] if math.isinf(cell.minutes) else ["--data.minutes", f"{cell.minutes:g}"]
+            if (run / "config.yaml").is_file():
+                run_lightning("fit", [], resume=str(run))
+            else:
+                run_lightning("fit", given, run_dir=str(run))
+        model = TrainedModel.load(run)
+        used = {story for subject, story in model.split.train if subject == cell.subject}
+        assert used == {stretch.story for stretch in self.people.stretches(cell)}, "both have the same minutes"
+        return Reader(model)
+
+
+def weights(found: Matrices) -> dict[tuple[str, float], np.ndarray]:
+    """Of the experts, for each person and minutes, from the validation stories of all others."""
+    made = {}
+    for subject, minutes in {key[:2] for key in found}:
+        others = [both(one) for (who, m, *_), one in found.items() if who != subject and m == minutes]
+        made[subject, minutes] = fit_weights(others) if others else np.full(len(EXPERTS), np.nan)
+    return made
+
+
+def both(experts: Mapping[str, np.ndarray]) -> np.ndarray:
+    return np.stack([experts[name] for name in EXPERTS])
+
+
+def scored(found: Matrices, people: AcrossPeople, by: Mapping[tuple[str, float], np.ndarray]) -> dict:
+    """By person, system and minutes: the stories, mean over draws."""
+    draws: dict[tuple[str, str, float, str], list[dict[str, np.ndarray]]] = {}
+    for (subject, minutes, story, _), experts in found.items():
+        run = people.runs[subject, story]
+        rows, width = words_by_row(run), people.model.layout.rows
+        counts = np.array([sum(map(len, rows[at : at + width])) for at in people.starts(run)], np.float64)
+        systems = dict(experts)
+        if np.isfinite(by[subject, minutes]).all():
+            systems["together"] = combined(both(experts), by[subject, minutes])
+        for system, square in systems.items():
+            pairs = identification_pairs(square, PREFIX, counts)
+            draws.setdefault((subject, system, minutes, story), []).append(pairs)
+    scores: dict = {}
+    for (subject, system, minutes, story), pairs in draws.items():
+        mean = {metric: np.mean([one[metric] for one in pairs], axis=0) for metric in pairs[0]}
+        run = people.runs[subject, story]
+        one = StoryScores(run.study, subject, story, QUADRANTS["adapt"], people.model.layout.rows, mean)
+        scores.setdefault((subject, system, minutes), []).append(one)
+    return scores
+
+
+def gains(scores: dict) -> pd.DataFrame:
+    """Both together less encoding models alone, for each person and for all."""
+    lines = []
+    for minutes in sorted({key[2] for key in scores}):
+        people = sorted({subject for subject, system, m in scores if (system, m) == ("together", minutes)})
+        for label, who in [*((one, [one]) for one in people), ("all people", people)]:
+            for metric in METRICS:
+                first, second = (
+                    [story for one in who for story in scores[one, system, minutes]] for system in ("together", "adapt")
+                )
+                values = [np.concatenate([np.diagonal(s.pairs[metric]) for s in group]) for group in (first, second)]
+                names = [story.story for story in first for _ in range(story.n_windows)]
+                told = {"subject": label, "minutes": minutes, "metric": metric}
+                lines.append(told | asdict(paired_difference(*values, names)))
+    return pd.DataFrame(lines)
+
+
+if __name__ == "__main__":
+    main()
