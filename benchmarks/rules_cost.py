@@ -22,6 +22,7 @@ from plasticode.bioplausible.architectures import CNN, MLP
 from plasticode.bioplausible.audit import count_flops
 from plasticode.bioplausible.network import Network
 from plasticode.bioplausible.rule import LearningRule
+from plasticode.bioplausible.rules.node_perturbation import NodePerturbation
 from plasticode.bioplausible.training import optimiser_of
 from plasticode.bioplausible.zoo import rule_classes
 from torch import Tensor
@@ -32,17 +33,24 @@ NETWORKS: dict[str, Callable[[], Network]] = {
 }
 
 
+# By default it decorrelates every layer's inputs, which the two forward passes of the paper do not.
+VARIANTS: dict[str, Callable[[], LearningRule]] = {
+    "NodePerturbation, inputs as they are": lambda: NodePerturbation(decorrelation=0.0),
+}
+
+
 def steps_of(
     names: list[str] | None, network: Network, x: Tensor, target: Tensor
 ) -> dict[str, tuple[Callable[[], None], int]]:
     """For every rule that runs on the network: a function that takes one step, and its operations."""
     found = {}
-    for kind in rule_classes().values():
-        rule, own = kind(), copy.deepcopy(network)
-        if (names and kind.__name__ not in names) or rule.refusal(own) is not None:
+    made = {kind.__name__: kind for kind in rule_classes().values()} | VARIANTS
+    for name, make in made.items():
+        rule, own = make(), copy.deepcopy(network)
+        if (names and name not in names) or rule.refusal(own) is not None:
             continue
         rule.bind(own)
-        found[kind.__name__] = (_step(rule, own, x, target), count_flops(rule, own, x, target))
+        found[name] = (_step(rule, own, x, target), count_flops(rule, own, x, target))
     return found
 
 
