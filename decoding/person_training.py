@@ -45,7 +45,7 @@ class PersonToText(BrainToText):
         self,
         adapter: Adapter | None = None,
         alignment: Alignment | None = None,
-        tuned_stem: bool = True,
+        tuned_stem: bool = False,
         objective: Objective | None = None,
         pace: Pace | None = None,
         seed: int = 0,
@@ -77,6 +77,9 @@ class PersonToText(BrainToText):
         network = self._network()
         self.adapter.fold(_layers(network))
         super().export(folder)
+
+    def _mapped(self) -> tuple[str, ...]:
+        return (self._person().subject,)
 
     def _person(self) -> PersonWindows:
         person: Any = self._stories()

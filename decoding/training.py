@@ -131,10 +131,14 @@ class BrainToText(LightningModule):
         stories.trained(network).save(folder)
         if stories.unfold is None:
             return
-        for subject in (None, *network.facts.subjects):
+        for subject in (None, *self._mapped()):
             image = voxel_map(network, stories.unfold.union, subject)
             if image is not None:
                 save_map(image, folder / f"voxel_map{f'_{subject}' if subject else ''}.nii.gz")
+
+    def _mapped(self) -> tuple[str, ...]:
+        """Whose recordings these are, all on the grid of the maps."""
+        return self._network().facts.subjects
 
     def _distortion(self, terms: dict[str, Tensor]) -> Tensor:
         weights = {"character": self.objective.character_weight, "contrastive": self.objective.contrastive_weight}

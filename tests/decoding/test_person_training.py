@@ -83,9 +83,17 @@ def test_only_the_encoder_learns_and_the_run_is_a_trained_model_like_any_other(
     model = TrainedModel.load(run)
     assert model.subjects == ("sub-01", "sub-02")
     assert model.notes["new_people"] == {"sub-02": 2.0}
+    assert {path.name for path in run.glob("*.nii.gz")} == {"voxel_map.nii.gz", "voxel_map_sub-02.nii.gz"}
     assert main(["evaluate", str(run), "--root", person["root"], "--subject", "sub-02"]) == 0
     rows = json.loads((run / "results.json").read_text())
     assert {row["quadrant"] for row in rows} == {"seen subject, unseen story"}
+
+
+@pytest.mark.parametrize("verb", ["validate", "test", "predict"])
+def test_the_other_verbs_take_an_adapted_run(verb: str, person: dict[str, Any], tmp_path: Path) -> None:
+    run = run_lightning("fit", person_config(tmp_path / "given", person, "LowRank", 1), run_dir=str(tmp_path / "run"))
+    assert run_lightning(verb, [], resume=str(run)) == run
+    assert (run / "predictions.safetensors").is_file() == (verb == "predict")
 
 
 def test_the_split_says_which_stories_of_the_new_person_were_used(person: dict[str, Any]) -> None:
