@@ -16,6 +16,7 @@ from ..datasets.study import Run, Study, open_study
 from .language_model import LanguageModel
 from .network import BrainToTextNetwork
 from .person_alignment import Stretches
+from .reading import Reader
 from .story_module import StoryWindows
 from .stretches import Stretch, first_minutes
 from .trained import Split, TrainedModel
@@ -87,15 +88,22 @@ class PersonWindows(StoryWindows):
         if self.train is not None:
             return
         self.language_model = LanguageModel.load(Path(self.language_model_path))
+        if self.language_model.characters.symbols != self.parent.characters.symbols:
+            raise WrongArgument(
+                "the network was trained with another language model",
+                self.language_model_path,
+                "Give the one that its config names.",
+            )
         study = open_study(self.study_name, self.root, self.options)
         runs = self._heard(study)
+        for run in runs:
+            self._require_readable(run)
         stretches = first_minutes(runs, self.minutes)
         recordings = {(run.story, run.session): run for run in runs}
         cut = [one.of(recordings[one.story, one.session]) for one in stretches]
         self.own, self.others = self._shared(study, stretches, recordings)
         self.features = self.parent.features
         self.unfold = Unfold(cut) if runs[0].responses.mask is not None else None
-        self._require_readable(cut[0])
         facts = self.parent.network.facts
         self.facts = replace(facts, subjects=(*facts.subjects, self.subject))
         self.train = WindowSet(
@@ -128,14 +136,19 @@ class PersonWindows(StoryWindows):
         return [found[at] for at in np.random.default_rng(self.draw).permutation(len(found))]
 
     def _require_readable(self, run: Run) -> None:
-        """What an adapted network would be fed must be what it can read."""
-        facts, mask = self.parent.network.facts, run.responses.mask
-        grid = None if mask is None else mask.volume.shape
-        if grid != facts.grid:
-            raise BrokenData(f"grid {grid}, but the network reads {facts.grid}", run.key, "Resample the recordings.")
-        if grid is None and run.responses.n_channels > facts.n_channels:
-            what = f"{run.responses.n_channels} channels, but the network reads {facts.n_channels}"
-            raise BrokenData(what, run.key, "Give as many channels as those of the people it was trained on.")
+        """Of channels a stem can make what the network reads, of another clock, grid or width it cannot."""
+        reader, facts = Reader(self.parent), self.parent.network.facts
+        if facts.grid is not None:
+            reader.accepts(run)
+            return
+        reader.require_clock(run, facts.repetition_time)
+        if run.responses.mask is not None or run.responses.n_channels > facts.n_channels:
+            what = "volumes" if run.responses.mask is not None else f"{run.responses.n_channels} channels"
+            raise BrokenData(
+                f"{what}, but the network reads {facts.n_channels} channels",
+                run.key,
+                "Give recordings of the kind that it was trained on.",
+            )
 
     def _shared(
         self, study: Study, stretches: Sequence[Stretch], own: dict[tuple[str, str], Run]

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 import torch
 from plasticode.cli import main
-from plasticode.datasets.errors import MissingData, PlasticodeError, WrongArgument
+from plasticode.datasets.errors import BrokenData, MissingData, PlasticodeError, WrongArgument
 from plasticode.datasets.study import Responses, Run
+from plasticode.decoding.characters import Characters
 from plasticode.decoding.identification import top_pairs
 from plasticode.decoding.reading import Reader
 from plasticode.decoding.trained import Split, TrainedModel
@@ -177,6 +178,33 @@ def test_an_alignment_alone_is_a_run_too_and_changes_nothing_for_the_others(
 def test_what_cannot_be_meant_is_refused(changes: dict[str, Any], said: str, person: dict[str, Any]) -> None:
     with pytest.raises(PlasticodeError, match=said):
         PersonWindows(**person | changes).setup()
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"repetition_time": 1.5}, "repetition time 1.5 s"),
+        ({"responses": Responses(np.zeros((150, 9), np.float32))}, "9 channels, but the network reads 7"),
+    ],
+)
+def test_recordings_that_no_stem_can_make_readable_are_refused(
+    changed: dict[str, Any], said: str, tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rotated = Rotated(tiny, tmp_path, monkeypatch)
+    for key, run in rotated.study.by_key.items():
+        rotated.study.by_key[key] = replace(run, **changed) if run.subject == "S2" else run
+    with pytest.raises(BrokenData, match=said):
+        PersonWindows(**rotated.data).setup()
+
+
+def test_another_language_model_than_the_networks_is_refused(
+    tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rotated = Rotated(tiny, tmp_path, monkeypatch)
+    other = replace(tiny.language_model(), characters=Characters(" abcdefgi"))
+    other.save(tmp_path / "other")
+    with pytest.raises(WrongArgument, match=r"another language model.*the one that its config names"):
+        PersonWindows(**rotated.data | {"language_model": str(tmp_path / "other")}).setup()
 
 
 def test_a_person_who_heard_no_training_story_is_refused(
