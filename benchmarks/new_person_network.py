@@ -7,13 +7,17 @@
 `--network` names, for each new person, the run of `plasticode fit` on all others. The network meets the person by
 `configs/decoding/new_person.yaml` (ridge alignment, representation editing), the encoding models by `adaptation`, with
 the same minutes. Weights of the two experts come from validation stories of the *other* new people at the same number
-of minutes, since of the person there is nothing but the minutes. Validation stories are scored so, and with `--test`
-the test stories, once. Leaves scores.tsv and gains.tsv in OUT; matrices that are there are not computed again.
+of minutes; a validation story is scored with weights from the other validation stories. (Whoever is new lends to the
+others when they are: those models have read the person's training stories, never a scored one. The networks' epochs
+were chosen on the validation stories, which flatters the network there; test stories are clean.) With `--test` the test
+stories are scored, once. Leaves scores_*.tsv and gains_*.tsv in OUT; matrices of the same networks and settings that
+are there are not computed again.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
@@ -35,7 +39,6 @@ from plasticode.decoding.protocol_command import minutes_of
 from plasticode.decoding.reading import Reader
 from plasticode.decoding.results import StoryScores
 from plasticode.decoding.trained import TrainedModel
-from rich.progress import track
 
 CONFIG = Path(__file__).parent.parent / "configs" / "decoding" / "new_person.yaml"
 EXPERTS = ("adapt", "network")
@@ -48,7 +51,7 @@ def main() -> None:
     networks = dict(given.split("=", 1) for given in args.network)
     found = {part: Part(args, part, networks).matrices() for part in ("validation", *(["test"] * args.test))}
     part = "test" if args.test else "validation"
-    scores = scored(found[part], Part(args, part, networks).people, weights(found["validation"]))
+    scores = scored(found[part], Part(args, part, networks).people, found["validation"])
     shown = table(scores)
     shown[shown["metric"].isin(METRICS)].to_csv(args.out / f"scores_{part}.tsv", sep="\t", index=False)
     gains(scores).to_csv(args.out / f"gains_{part}.tsv", sep="\t", index=False)
@@ -86,15 +89,16 @@ class Part:
             for minutes in minutes_of(self.args.minutes)
             for draw in range(1 if math.isinf(minutes) else self.args.draws)
         ]
-        return {
-            (cell.subject, cell.minutes, story, cell.draw): experts
-            for cell in track(cells, description=self.part)
-            for story, experts in self._cell(cell).items()
-        }
+        found: Matrices = {}
+        for cell in cells:
+            print(f"{self.part}: {cell.name}", flush=True)  # a training inside draws the progress bar
+            for story, experts in self._cell(cell).items():
+                found[cell.subject, cell.minutes, story, cell.draw] = experts
+        return found
 
     def _cell(self, cell: Cell) -> dict[str, dict[str, np.ndarray]]:
         """By story and expert, kept on disk."""
-        path = self.args.out / "matrices" / f"{self.part}_{cell.name}.npz"
+        path = self._place(cell) / f"{self.part}_{cell.name}.npz"
         if not path.is_file():
             arrays = {f"{story}/{expert}": square for story, expert, square in self._read(cell)}
             with whole_file(path) as draft:
@@ -106,6 +110,12 @@ class Part:
                 found.setdefault(story, {})[expert] = held[name]
         return found
 
+    def _place(self, cell: Cell) -> Path:
+        """A folder of the settings, the network and the language model."""
+        files = [CONFIG, *(Path(one) / "model.json" for one in (self.networks[cell.subject], self.args.language_model))]
+        digest = hashlib.sha256(b"".join(one.read_bytes() for one in files)).hexdigest()[:12]
+        return self.args.out / digest
+
     def _read(self, cell: Cell) -> Iterator[tuple[str, str, np.ndarray]]:
         encoding, reader = self.people.fitted(cell), self._network(cell)
         for run in self.people.heard(cell.subject):
@@ -116,7 +126,7 @@ class Part:
             yield run.story, "network", reading.similarity()[np.ix_(at, at)]
 
     def _network(self, cell: Cell) -> Reader:
-        run = self.args.out / "runs" / cell.name
+        run = self._place(cell) / "runs" / cell.name
         if not (run / "model.json").is_file():
             given = ["--config", str(CONFIG), "--data.trained", self.networks[cell.subject]]
             given += ["--data.root", str(self.args.root), "--data.language_model", str(self.args.language_model)]
@@ -128,33 +138,33 @@ class Part:
                 run_lightning("fit", given, run_dir=str(run))
         model = TrainedModel.load(run)
         used = {story for subject, story in model.split.train if subject == cell.subject}
-        assert used == {stretch.story for stretch in self.people.stretches(cell)}, "both have the same minutes"
+        assert used == {stretch.story for stretch in self.people.stretches(cell)}, "both have the same stories"
         return Reader(model)
 
 
-def weights(found: Matrices) -> dict[tuple[str, float], np.ndarray]:
-    """Of the experts, for each person and minutes, from the validation stories of all others."""
-    made = {}
-    for subject, minutes in {key[:2] for key in found}:
-        others = [both(one) for (who, m, *_), one in found.items() if who != subject and m == minutes]
-        made[subject, minutes] = fit_weights(others) if others else np.full(len(EXPERTS), np.nan)
-    return made
+def weights(validation: Matrices, subject: str, minutes: float, story: str) -> np.ndarray:
+    """Of the experts, from the validation stories of all other people but this story; NaN without any."""
+    others = [both(one) for (who, m, s, _), one in validation.items() if who != subject and m == minutes and s != story]
+    return fit_weights(others) if others else np.full(len(EXPERTS), np.nan)
 
 
 def both(experts: Mapping[str, np.ndarray]) -> np.ndarray:
     return np.stack([experts[name] for name in EXPERTS])
 
 
-def scored(found: Matrices, people: AcrossPeople, by: Mapping[tuple[str, float], np.ndarray]) -> dict:
+def scored(found: Matrices, people: AcrossPeople, validation: Matrices) -> dict:
     """By person, system and minutes: the stories, mean over draws."""
     draws: dict[tuple[str, str, float, str], list[dict[str, np.ndarray]]] = {}
+    by: dict[tuple[str, float, str], np.ndarray] = {}
     for (subject, minutes, story, _), experts in found.items():
         run = people.runs[subject, story]
         rows, width = words_by_row(run), people.model.layout.rows
         counts = np.array([sum(map(len, rows[at : at + width])) for at in people.starts(run)], np.float64)
         systems = dict(experts)
-        if np.isfinite(by[subject, minutes]).all():
-            systems["together"] = combined(both(experts), by[subject, minutes])
+        if (subject, minutes, story) not in by:
+            by[subject, minutes, story] = weights(validation, subject, minutes, story)
+        if np.isfinite(by[subject, minutes, story]).all():
+            systems["together"] = combined(both(experts), by[subject, minutes, story])
         for system, square in systems.items():
             pairs = identification_pairs(square, PREFIX, counts)
             draws.setdefault((subject, system, minutes, story), []).append(pairs)

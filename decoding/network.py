@@ -117,7 +117,12 @@ class BrainToTextNetwork(nn.Module):
         self.decoder = decoder
 
     def posterior(self, responses: Tensor, subject: Int[Tensor, " batch"]) -> Posterior:
-        """Of rows (batch rows channel), or of volumes (batch rows x y z) where there is a grid."""
+        """Of rows (batch rows channel), or of volumes (batch rows x y z) where there is a grid.
+
+        Channels that a person does not have are 0.
+        """
+        if self.facts.grid is None:
+            responses = nn.functional.pad(responses, (0, self.facts.n_channels - responses.shape[-1]))
         if self.voxels is not None:
             responses = self.voxels(responses, subject)
         posterior: Posterior = self.latent(

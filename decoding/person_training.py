@@ -3,7 +3,8 @@
 Channels without a place (principal components) reach the trained trunk through a stem of the new person, which begins
 as the functional alignment of what both heard; volumes of one grid need none, and have the group's voxel gates. Then
 encoder and latent are tuned as far as the adapter lets them; text embedding, text rate and decoder stay as they are.
-What comes out is a trained model like any other, with one person more.
+What comes out is a trained model with one person more, tuned to that person: those whom it knew are read through the
+same encoder, and only without an adapter (`NoTuning`) as well as before.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import torch
 from torch import nn
 
 from ..datasets.errors import WrongArgument
-from .adapters import Adapter, Layer, RepresentationEditing, adaptable
+from .adapters import Adapter, Layer, NoTuning, RepresentationEditing, adaptable
 from .encoder import ChannelEncoder
 from .network import BrainToTextNetwork
 from .person_alignment import Alignment, RidgeAlignment
@@ -67,15 +68,17 @@ class PersonToText(BrainToText):
         self.adapter.insert(_layers(network))
         for stem in _new_stem(network):
             stem.data = _aligned(person, network, self.alignment)
-            stem.requires_grad_(True)
-        if not any(parameter.requires_grad for parameter in network.parameters()):
+            # One that does not move must not count in the clipping; but where nothing else is free, the run needs it.
+            stem.requires_grad_(self.tuned_stem or not _free(network))
+        if not _free(network):
             raise WrongArgument("there is nothing to tune", "model.adapter", "Volumes have no stem; take an adapter.")
         self.size, self.network = network.size, network.train()
 
     def export(self, folder: Path) -> None:
         """Fold the adapter into the weights, and write the trained model and its maps."""
-        network = self._network()
+        network, person = self._network(), self._person()
         self.adapter.fold(_layers(network))
+        person.tuned = not isinstance(self.adapter, NoTuning)
         super().export(folder)
 
     def _mapped(self) -> tuple[str, ...]:
@@ -88,15 +91,15 @@ class PersonToText(BrainToText):
 
     def _groups(self) -> Iterator[dict[str, Any]]:
         network = self._network()
-        stem = _new_stem(network)
+        stem = [one for one in _new_stem(network) if one.requires_grad]
         apart = {id(parameter) for parameter in stem}
-        free = [one for one in network.parameters() if one.requires_grad and id(one) not in apart]
+        free = [one for one in _free(network) if id(one) not in apart]
         yield {"params": free, "lr": self.pace.encoder, "weight_decay": self.pace.weight_decay}
         yield {"params": stem, "lr": self.pace.encoder if self.tuned_stem else 0.0, "weight_decay": 0.0}
 
 
 def widened(network: BrainToTextNetwork, subject: str) -> BrainToTextNetwork:
-    """The network with one person more, to whom the voxel gates of the group and a stem of ones belong.
+    """The network with one person more, to whom the voxel gates of the group belong, and a stem that is the identity.
 
     What it gives for the people it knew stays the same.
     """
@@ -117,6 +120,10 @@ def _layers(network: BrainToTextNetwork) -> list[Layer]:
     return adaptable(network.encoder, network.latent)
 
 
+def _free(network: BrainToTextNetwork) -> list[nn.Parameter]:
+    return [parameter for parameter in network.parameters() if parameter.requires_grad]
+
+
 def _new_stem(network: BrainToTextNetwork) -> list[nn.Parameter]:
     """The last person's, where the encoder has stems."""
     return list(network.encoder.stems)[-1:] if isinstance(network.encoder, ChannelEncoder) else []
@@ -129,9 +136,9 @@ def _aligned(person: PersonWindows, network: BrainToTextNetwork, alignment: Alig
     if not person.own:
         return stem
     known = [one.detach().double().numpy() for one in network.encoder.stems]
+    place = {who: i for i, who in enumerate(network.facts.subjects)}
     spaces = [
-        [stretch @ known[i][: stretch.shape[1]] for stretch in person.others[who]]
-        for i, who in enumerate(person.parent.subjects)
+        [stretch @ known[place[who]][: stretch.shape[1]] for stretch in theirs] for who, theirs in person.others.items()
     ]
     space = [np.mean(parts, axis=0) for parts in zip(*spaces, strict=True)]
     found = alignment.fit(person.own, space)

@@ -150,11 +150,8 @@ class Reader(BrainReader):
         )
 
     def _latent(self, responses: Tensor, subject: Tensor, mask: Tensor, unfold: Unfold | None) -> Tensor:
-        facts = self.model.network.facts
         if unfold is not None:
             responses = unfold(responses, mask)
-        else:
-            responses = torch.nn.functional.pad(responses, (0, facts.n_channels - responses.shape[-1]))
         return self.model.network.posterior(responses, subject).mean
 
     def write_all(self, readings: Sequence[Reading], search: Search) -> list[str]:

@@ -181,6 +181,8 @@ def evaluate_run(
         f"{who} was new: {minutes:g} minutes of recordings, and models that other people lent."
         for who, minutes in model.notes.get("new_people", {}).items()
     ]
+    if tuned := model.notes.get("tuned_for"):
+        told.append(f"The encoder was tuned to {tuned}: other people are read through an encoder that is not theirs.")
     rows = write_scores(run, scored, [*notes, *told, *missing, *said, *left_out(chosen, scored)])
     return scored, rows
 

@@ -129,12 +129,18 @@ class StoryWindows(LightningDataModule):
         """Audit the split before training, see `split_audit`; of the test stories only the words are looked at."""
         assert self.train is not None
         study = open_study(self.study_name, self.root, self.options)
-        heard = {story: subject for subject, story in reversed(self.split.test)}  # one person's recording of each
-        scored = [study.run(s, t, study.sessions(s, t)[0]) for t, s in heard.items()]
-        watched = [found for found in self.watched.runs if found.story in self.validation]
-        recordings, console = (self.train.runs, watched, scored), Console(stderr=True)
+        # One recording of each, of those that are there.
+        named = set(self.split.test)
+        heard = {one[1]: one for one in reversed(study.recordings()) if one[:2] in named}
+        scored = [study.run(*one) for one in heard.values()]
+        recordings, console = (*self._audited(), scored), Console(stderr=True)
         read = PreTraining.of(Path(self.language_model_path))
         self.manifest = audit_fit(run, self.split, self.window, recordings, read, console)
+
+    def _audited(self) -> tuple[list[Run], list[Run]]:
+        """Recordings that were trained on, and those that chose."""
+        assert self.train is not None
+        return self.train.runs, [found for found in self.watched.runs if found.story in self.validation]
 
     def trained(self, network: BrainToTextNetwork) -> TrainedModel:
         """The network with all that is needed to decode."""

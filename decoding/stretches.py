@@ -62,16 +62,18 @@ def first_minutes(runs: Sequence[Run], minutes: float, longest: float = LONGEST)
     """
     if not (minutes > 0 and longest > 0):
         raise WrongArgument(f"{minutes} minutes in stretches of {longest}", "stretches", "Give numbers above 0.")
-    found: list[Stretch] = []
+    kept: list[tuple[Run, int]] = []
     left = minutes * 60
     for run in runs:
         rows = min(run.responses.n_rows, math.floor(min(left, run.duration) / run.repetition_time + 1e-6))
         if rows < 2:
             break
+        kept.append((run, rows))
+        left -= rows * run.repetition_time
+    found: list[Stretch] = []
+    for run, rows in kept:
         width = longest * 60 / run.repetition_time
-        more = bool(found) or (left > run.duration and len(runs) > 1)
-        n = max(1 if more else 2, math.ceil(rows / width - 1 / 3))  # one alone cannot be left out
+        n = max(1 if len(kept) > 1 else 2, math.ceil(rows / width - 1 / 3))  # one alone cannot be left out
         edges = [round(i * rows / n) for i in range(n + 1)]
         found += [Stretch(run.story, run.session, *pair) for pair in pairwise(edges)]
-        left -= rows * run.repetition_time
     return found

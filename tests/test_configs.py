@@ -32,6 +32,7 @@ from .decoding.planted_words import STORIES, made
 
 TEXT = "once upon a time there was a fox who ran over the hill and saw the river and the moon " * 20
 N_ROWS, N_CHANNELS = 40, 6  # of a stand-in story of lebel2023: 80 s
+TR = 2.0045  # s, of lebel2023
 DESIGN = SyntheticDesign.small()
 ENCODING = CONFIGS / "lebel2023_encoding.yaml"
 
@@ -79,7 +80,7 @@ def network_of_another(folder: Path) -> Path:
     """An untrained network whose run names UTS01."""
     language, window = LanguageModel.load(language_model(folder, 8)), WindowShape()
     n_features = language.vectors.n_features + 2
-    shape = window.rows(2.0), window.reach_rows(2.0), 2.0, N_CHANNELS, n_features, (2.0, 8.0)
+    shape = window.rows(TR), window.reach_rows(TR), TR, N_CHANNELS, n_features, (2.0, 8.0)
     network = BrainToTextNetwork(DataFacts(("UTS01",), *shape), NetworkSize(8, 8), language.decoder, 8)
     heard = tuple(("UTS01", story) for story in DESIGN.train)
     split = Split("lebel2023", heard, (), tuple(("UTS01", story) for story in DESIGN.test))

@@ -19,6 +19,7 @@ from plasticode.decoding.identification import top_pairs
 from plasticode.decoding.language_model import LanguageModel
 from plasticode.decoding.reading import Reader
 from plasticode.decoding.trained import TrainedModel
+from safetensors.torch import load_file
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # Lightning warns about itself while it is imported
