@@ -117,10 +117,13 @@ class Part:
         return self.args.out / digest
 
     def _read(self, cell: Cell) -> Iterator[tuple[str, str, np.ndarray]]:
-        encoding, reader = self.people.fitted(cell), self._network(cell)
+        encoding, reader = {"adapt": self.people.fitted(cell)}, self._network(cell)
+        if math.isinf(cell.minutes):  # somebody with so many recordings needs nobody: do others help all the same?
+            encoding["within"] = self.people.fitted(Cell(cell.subject, "within", cell.minutes))
         for run in self.people.heard(cell.subject):
             starts = self.people.starts(run)
-            yield run.story, "adapt", encoding.log_likelihood(run, starts)
+            for way, model in encoding.items():
+                yield run.story, way, model.log_likelihood(run, starts)
             reading = reader.read(run)
             at = [reading.starts.index(start) for start in starts]
             yield run.story, "network", reading.similarity()[np.ix_(at, at)]
@@ -180,16 +183,16 @@ def scored(found: Matrices, people: AcrossPeople, validation: Matrices) -> dict:
 def gains(scores: dict) -> pd.DataFrame:
     """Both together less encoding models alone, for each person and for all."""
     lines = []
-    for minutes in sorted({key[2] for key in scores}):
+    for less, minutes in sorted({key[1:] for key in scores if key[1] in {"adapt", "within"}}):
         people = sorted({subject for subject, system, m in scores if (system, m) == ("together", minutes)})
         for label, who in [*((one, [one]) for one in people), ("all people", people)]:
             for metric in METRICS:
                 first, second = (
-                    [story for one in who for story in scores[one, system, minutes]] for system in ("together", "adapt")
+                    [story for one in who for story in scores[one, system, minutes]] for system in ("together", less)
                 )
                 values = [np.concatenate([np.diagonal(s.pairs[metric]) for s in group]) for group in (first, second)]
                 names = [story.story for story in first for _ in range(story.n_windows)]
-                told = {"subject": label, "minutes": minutes, "metric": metric}
+                told = {"subject": label, "minutes": minutes, "less": less, "metric": metric}
                 lines.append(told | asdict(paired_difference(*values, names)))
     return pd.DataFrame(lines)
 
