@@ -97,6 +97,7 @@ class PersonWindows(StoryWindows):
         stretches = first_minutes(runs, self.minutes)
         recordings = {(run.story, run.session): run for run in runs}
         cut = [one.of(recordings[one.story, one.session]) for one in stretches]
+        self.used = sum(run.duration for run in cut) / 60  # minutes
         self.own, self.others = self._shared(study, stretches, recordings)
         self.features = self.parent.features
         self.unfold = Unfold(cut) if runs[0].responses.mask is not None else None
@@ -112,8 +113,7 @@ class PersonWindows(StoryWindows):
 
     def trained(self, network: BrainToTextNetwork) -> TrainedModel:
         """The adapted network, read like any other; its notes say of whom there were how many minutes."""
-        minutes = sum(run.duration for run in self.train.runs) / 60 if self.train else 0.0
-        new = {**self.parent.notes.get("new_people", {}), self.subject: round(minutes, 2)}
+        new = {**self.parent.notes.get("new_people", {}), self.subject: round(self.used, 2)}
         notes = {**self.parent.notes, "new_people": new} | ({"split_audit": self.manifest} if self.manifest else {})
         notes |= {"tuned_for": self.subject} if self.tuned else {}
         return replace(self.parent, network=network, split=self.split, notes=notes)

@@ -231,6 +231,7 @@ def test_minutes_that_end_just_inside_a_story_are_aligned_by_and_not_trained_on(
     data.setup()
     assert [len(one) for one in data.own] == [150, 3]
     assert [run.responses.n_rows for run in data.train.runs] == [150]
+    assert data.used == pytest.approx(5.1)
 
 
 def test_a_person_with_fewer_channels_is_read(tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
