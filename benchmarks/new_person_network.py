@@ -20,7 +20,6 @@ import argparse
 import hashlib
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 
@@ -28,13 +27,10 @@ import numpy as np
 import pandas as pd
 from across_people import people_of
 from plasticode.datasets.whole_file import whole_file
-from plasticode.decoding.across_people import PREFIX, QUADRANTS, AcrossPeople, Cell
+from plasticode.decoding.across_people import AcrossPeople, Cell
 from plasticode.decoding.encoding_combination import combined, fit_weights
-from plasticode.decoding.encoding_features import words_by_row
 from plasticode.decoding.fitting import run_lightning
-from plasticode.decoding.identification import identification_pairs
-from plasticode.decoding.paired import paired_difference
-from plasticode.decoding.protocol import METRICS, table
+from plasticode.decoding.protocol import METRICS, Scores, gains, mean_over_draws, story_scores, table
 from plasticode.decoding.protocol_command import minutes_of
 from plasticode.decoding.reading import Reader
 from plasticode.decoding.results import StoryScores
@@ -54,9 +50,9 @@ def main() -> None:
     scores = scored(found[part], Part(args, part, networks).people, found["validation"])
     shown = table(scores)
     shown[shown["metric"].isin(METRICS)].to_csv(args.out / f"scores_{part}.tsv", sep="\t", index=False)
-    gains(scores).to_csv(args.out / f"gains_{part}.tsv", sep="\t", index=False)
+    differences(scores).to_csv(args.out / f"gains_{part}.tsv", sep="\t", index=False)
     print(shown[shown["metric"] == METRICS[0]].to_markdown(index=False))
-    print(gains(scores).to_markdown(index=False))
+    print(differences(scores).to_markdown(index=False))
 
 
 def parsed() -> argparse.Namespace:
@@ -155,46 +151,28 @@ def both(experts: Mapping[str, np.ndarray]) -> np.ndarray:
     return np.stack([experts[name] for name in EXPERTS])
 
 
-def scored(found: Matrices, people: AcrossPeople, validation: Matrices) -> dict:
+def scored(found: Matrices, people: AcrossPeople, validation: Matrices) -> Scores:
     """By person, system and minutes: the stories, mean over draws."""
-    draws: dict[tuple[str, str, float, str], list[dict[str, np.ndarray]]] = {}
+    draws: dict[tuple[str, str, float, str], list[StoryScores]] = {}
     by: dict[tuple[str, float, str], np.ndarray] = {}
     for (subject, minutes, story, _), experts in found.items():
-        run = people.runs[subject, story]
-        rows, width = words_by_row(run), people.model.layout.rows
-        counts = np.array([sum(map(len, rows[at : at + width])) for at in people.starts(run)], np.float64)
-        systems = dict(experts)
-        if (subject, minutes, story) not in by:
-            by[subject, minutes, story] = weights(validation, subject, minutes, story)
-        if np.isfinite(by[subject, minutes, story]).all():
-            systems["together"] = combined(both(experts), by[subject, minutes, story])
+        key, systems = (subject, minutes, story), dict(experts)
+        if key not in by:
+            by[key] = weights(validation, *key)
+        if np.isfinite(by[key]).all():
+            systems["together"] = combined(both(experts), by[key])
         for system, square in systems.items():
-            pairs = identification_pairs(square, PREFIX, counts)
-            draws.setdefault((subject, system, minutes, story), []).append(pairs)
-    scores: dict = {}
-    for (subject, system, minutes, story), pairs in draws.items():
-        mean = {metric: np.mean([one[metric] for one in pairs], axis=0) for metric in pairs[0]}
-        run = people.runs[subject, story]
-        one = StoryScores(run.study, subject, story, QUADRANTS["adapt"], people.model.layout.rows, mean)
-        scores.setdefault((subject, system, minutes), []).append(one)
+            one = story_scores(people, people.runs[subject, story], square, "adapt")
+            draws.setdefault((subject, system, minutes, story), []).append(one)
+    scores: Scores = {}
+    for (subject, system, minutes, _), several in draws.items():
+        scores.setdefault((subject, system, minutes), []).append(mean_over_draws(several))
     return scores
 
 
-def gains(scores: dict) -> pd.DataFrame:
+def differences(scores: Scores) -> pd.DataFrame:
     """Both together less encoding models alone, for each person and for all."""
-    lines = []
-    for less, minutes in sorted({key[1:] for key in scores if key[1] in {"adapt", "within"}}):
-        people = sorted({subject for subject, system, m in scores if (system, m) == ("together", minutes)})
-        for label, who in [*((one, [one]) for one in people), ("all people", people)]:
-            for metric in METRICS:
-                first, second = (
-                    [story for one in who for story in scores[one, system, minutes]] for system in ("together", less)
-                )
-                values = [np.concatenate([np.diagonal(s.pairs[metric]) for s in group]) for group in (first, second)]
-                names = [story.story for story in first for _ in range(story.n_windows)]
-                told = {"subject": label, "minutes": minutes, "less": less, "metric": metric}
-                lines.append(told | asdict(paired_difference(*values, names)))
-    return pd.DataFrame(lines)
+    return pd.concat([gains(scores, "together", less).assign(less=less) for less in ("adapt", "within")])
 
 
 if __name__ == "__main__":

@@ -87,10 +87,10 @@ class Protocol:
 
     def scores(self) -> Scores:
         """By person, way and minutes: the person's scored stories, mean over draws."""
-        found: dict[tuple[str, Way, float], list[list[StoryScores]]] = {}
+        found: dict[tuple[str, str, float], list[list[StoryScores]]] = {}
         for cell in track(self.cells(), description="across people"):
             found.setdefault((cell.subject, cell.way, cell.minutes), []).append(list(self._cell(cell)))
-        return {key: [_mean(story) for story in zip(*draws, strict=True)] for key, draws in found.items()}
+        return {key: [mean_over_draws(story) for story in zip(*draws, strict=True)] for key, draws in found.items()}
 
     def _cell(self, cell: Cell) -> Iterator[StoryScores]:
         fitted: list[ReadsText] = []  # fitted only where a story's likelihoods are not kept
@@ -102,18 +102,18 @@ class Protocol:
 
         for run in self.people.heard(cell.subject):
             kept = self.work.piece(run, cell.name, "", partial(likelihoods, run))
-            yield self._story(cell, run, self.people.starts(run), kept["nats"])
-
-    def _story(
-        self, cell: Cell, run: Run, starts: Sequence[int], nats: Float64[np.ndarray, "window window"]
-    ) -> StoryScores:
-        rows, width = words_by_row(run), self.people.model.layout.rows
-        counts = np.array([sum(map(len, rows[at : at + width])) for at in starts], np.float64)
-        pairs = identification_pairs(nats, PREFIX, counts)
-        return StoryScores(run.study, run.subject, run.story, QUADRANTS[cell.way], width, pairs)
+            yield story_scores(self.people, run, kept["nats"], cell.way)
 
 
-Scores = dict[tuple[str, Way, float], list[StoryScores]]
+def story_scores(people: AcrossPeople, run: Run, scores: Float64[np.ndarray, "window window"], way: Way) -> StoryScores:
+    """Identification of a recording's scored windows (rows) among their texts (columns)."""
+    rows, width = words_by_row(run), people.model.layout.rows
+    counts = np.array([sum(map(len, rows[at : at + width])) for at in people.starts(run)], np.float64)
+    pairs = identification_pairs(scores, PREFIX, counts)
+    return StoryScores(run.study, run.subject, run.story, QUADRANTS[way], width, pairs)
+
+
+Scores = dict[tuple[str, str, float], list[StoryScores]]  # by person, way (or another system) and minutes
 
 
 def table(scores: Scores) -> pd.DataFrame:
@@ -125,18 +125,18 @@ def table(scores: Scores) -> pd.DataFrame:
     return pd.DataFrame(lines).drop(columns=["story"]).sort_values(["metric", "subject", "way", "minutes"])
 
 
-def gains(scores: Scores) -> pd.DataFrame:
-    """Adapt less within at the same minutes: difference, interval over stories, p by flipping blocks of windows."""
+def gains(scores: Scores, more: str = "adapt", less: str = "within") -> pd.DataFrame:
+    """One way less another at the same minutes: difference, interval over stories, p by flipping blocks of windows."""
     groups = _with_everybody(scores)
     lines: list[dict[str, Any]] = []
     for (subject, way, minutes), stories in groups.items():
-        if way != "adapt" or (subject, "within", minutes) not in groups:
+        if way != more or (subject, less, minutes) not in groups:
             continue
         names = [story.story for story in stories for _ in range(story.n_windows)]
         for metric in METRICS:
             ours, theirs = (
                 np.concatenate([np.diagonal(story.pairs[metric]) for story in group])
-                for group in (stories, groups[subject, "within", minutes])
+                for group in (stories, groups[subject, less, minutes])
             )
             labels = {"subject": subject, "minutes": minutes, "metric": metric}
             lines.append(labels | asdict(paired_difference(ours, theirs, names)))
@@ -152,7 +152,8 @@ def _with_everybody(scores: Scores) -> Scores:
     return found
 
 
-def _mean(draws: Sequence[StoryScores]) -> StoryScores:
+def mean_over_draws(draws: Sequence[StoryScores]) -> StoryScores:
+    """Every window's score, mean over draws of the same story."""
     pairs = {metric: np.mean([one.pairs[metric] for one in draws], axis=0) for metric in draws[0].pairs}
     return replace(draws[0], pairs=pairs)
 

@@ -178,7 +178,7 @@ def evaluate_run(
     scored = score(evaluation, runs)
     said = [f"{metric} is left out: {reason}" for metric, reason in evaluation.absent().items()]
     told = [
-        f"{who} was new: {minutes:g} minutes of recordings, and models that other people lent."
+        f"{who} was new: {minutes:g} minutes of recordings, beside what was learned from other people."
         for who, minutes in model.notes.get("new_people", {}).items()
     ]
     if tuned := model.notes.get("tuned_for"):
